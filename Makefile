@@ -1,0 +1,77 @@
+# Everything a newcomer needs: `make demo`, `make test`. The environment is .venv; nothing else on the machine changes.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+SHARED ?= $(or $(COMPLAINT_NLP_SHARED),../shared)
+
+.PHONY: help demo test test-pure lint format train benchmark clean check-python
+.DELETE_ON_ERROR:
+
+help:
+	@echo "make demo       install into .venv and label the sample messages"
+	@echo "make test       run all tests"
+	@echo "make test-pure  run the conversion cases with the pure-Python OpenCC"
+	@echo "make lint       ruff and mypy"
+	@echo "make benchmark  speed of the text room and of the whole way"
+	@echo "make train      train models/default again (needs the training data, see docs/training.md)"
+	@echo "make clean      remove what these commands made"
+
+demo: $(VENV)/.installed
+	@mkdir -p out
+	@$(BIN)/complaint-nlp label data/samples/mixed.csv out/labelled.csv --overwrite --preview 72
+
+test: $(VENV)/.test
+	@$(BIN)/python -m pytest
+
+lint: $(VENV)/.lint
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+
+format: $(VENV)/.lint
+	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
+
+test-pure: .venv-pure/.installed
+	@.venv-pure/bin/python -m pytest tests/text -m conversion
+
+benchmark: $(VENV)/.test
+	@$(BIN)/python benchmarks/text.py && $(BIN)/python benchmarks/throughput.py
+
+train: $(VENV)/.installed
+	@$(BIN)/complaint-nlp train --model linear --name "complaint-nlp default" --notes docs/model-card.md \
+		--data $(SHARED)/data/complaints/train.jsonl --data data/messages.jsonl \
+		--test $(SHARED)/data/complaints/dev.jsonl --test data/messages.jsonl \
+		--out models/default --overwrite
+
+check-python:
+	@command -v $(PYTHON) >/dev/null 2>&1 || { \
+		echo "Python is missing. On Debian or Ubuntu: apt-get install python3 python3-venv"; \
+		echo "Another Python: make PYTHON=/path/to/python3.12 ..."; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "Python 3.11 or newer is needed; $(PYTHON) is $$($(PYTHON) -V 2>&1)."; \
+		echo "Another Python: make PYTHON=/path/to/python3.12 ..."; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { \
+		echo "The venv module is missing. On Debian or Ubuntu: apt-get install python3-venv"; exit 1; }
+
+$(BIN)/python: | check-python
+	@echo "making $(VENV) ..."
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "installing complaint-nlp ..."
+	@$(PIP) install -c constraints.txt -e . && touch $@
+
+$(VENV)/.test: $(VENV)/.installed
+	@$(PIP) install -c constraints.txt pytest hypothesis && touch $@
+
+$(VENV)/.lint: $(VENV)/.test
+	@$(PIP) install -c constraints.txt ruff mypy types-PyYAML && touch $@
+
+.venv-pure/.installed: pyproject.toml constraints.txt | check-python
+	@echo "making .venv-pure ..."
+	@$(PYTHON) -m venv .venv-pure
+	@.venv-pure/bin/python -m pip --disable-pip-version-check --quiet install -c constraints.txt \
+		opencc-python-reimplemented numpy pypinyin PyYAML pydantic pytest hypothesis
+	@.venv-pure/bin/python -m pip --disable-pip-version-check --quiet install --no-deps -e . && touch $@
+
+clean:
+	rm -rf $(VENV) .venv-pure out dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
