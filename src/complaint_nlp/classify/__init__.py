@@ -1,0 +1,1 @@
+"""From normalised messages to calibrated probabilities, decisions and evidence."""

@@ -1,0 +1,214 @@
+"""From probabilities to labels: which values apply, and how far the answer can be trusted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from complaint_nlp.classify.scores import PRIMARY_EMOTION
+from complaint_nlp.errors import ModelError
+from complaint_nlp.labels import TASKS, Category, Subcategory
+from complaint_nlp.report import Decision
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+CALIBRATION: Final = "calibration.json"
+
+Threshold = Annotated[float, Field(ge=0.0)]
+"""A probability; above 1 the decision is never reached, because the stated precision was never measured."""
+
+
+class TaskCalibration(BaseModel):
+    """How one task is decided.
+
+    Attributes:
+        offsets: where one value applies, added to the log-probability of every value before the highest is taken.
+        decide: where several apply, the least probability at which a value is given.
+        auto: the least probability of a given value at which its precision reached ``auto_precision``.
+        suggest: the same for ``suggest_precision``.
+        none_auto: where several apply, the least probability that none does for an automatic "none".
+        none_suggest: the same for a suggested "none".
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    offsets: dict[str, float] = {}
+    decide: dict[str, Threshold] = {}
+    auto: dict[str, Threshold]
+    suggest: dict[str, Threshold]
+    none_auto: Threshold = 1.01
+    none_suggest: Threshold = 1.01
+
+
+class Calibration(BaseModel):
+    """The schema of ``calibration.json``.
+
+    Attributes:
+        auto_precision: precision measured on held-out messages for answers decided as ``auto``, 0 to 1.
+        suggest_precision: the same for ``suggest`` and above.
+        tasks: by task name.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    auto_precision: Annotated[float, Field(gt=0, le=1)]
+    suggest_precision: Annotated[float, Field(gt=0, le=1)]
+    tasks: dict[str, TaskCalibration]
+
+
+def parse_calibration(content: Any, path: Path) -> Calibration:  # noqa: ANN401 - whatever the file held
+    """Check the content of a calibration file.
+
+    Raises:
+        ModelError: it does not have the documented form or misses a value.
+    """
+    try:
+        calibration = Calibration.model_validate(content)
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
+        msg = f"{path / CALIBRATION}: {problems}"
+        raise ModelError(msg) from error
+    for name, task in TASKS.items():
+        given = calibration.tasks.get(name)
+        needed = (
+            (given.auto, given.suggest, given.decide if task.kind == "multilabel" else given.offsets) if given else ()
+        )
+        if given is None or any(set(part) != set(task.values) for part in needed):
+            msg = f"{path / CALIBRATION}: {name}: thresholds for {', '.join(task.values)} are needed, one each"
+            raise ModelError(msg)
+    return calibration
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """The answers of one task for a batch.
+
+    Attributes:
+        labels: for every message the indices of the decided values, the primary one first.
+        primary: (messages,) index of the primary value, -1 where no value applies.
+        confidence: (messages,) probability of the answer.
+        decisions: how far every answer can be trusted.
+    """
+
+    labels: list[tuple[int, ...]]
+    primary: NDArray[np.int64]
+    confidence: NDArray[np.float32]
+    decisions: list[Decision]
+
+
+_LEVELS: Final = (Decision.REVIEW, Decision.SUGGEST, Decision.AUTO)
+_PARENTS: Final = np.array([list(Category).index(sub.category) for sub in Subcategory])
+
+
+class Decider:
+    """Applies the thresholds of a bundle.
+
+    Args:
+        calibration: the thresholds.
+    """
+
+    def __init__(self, calibration: Calibration) -> None:
+        self.calibration = calibration
+        self._auto = {name: self._row(calibration.tasks[name].auto, name) for name in TASKS}
+        self._suggest = {name: self._row(calibration.tasks[name].suggest, name) for name in TASKS}
+        self._least = {
+            name: self._row(calibration.tasks[name].decide, name) for name, task in TASKS.items() if task.is_multilabel
+        }
+        self._offsets = {
+            name: self._row(calibration.tasks[name].offsets, name)
+            for name, task in TASKS.items()
+            if task.kind != "multilabel"
+        }
+
+    @staticmethod
+    def _row(by_value: dict[str, float], task: str) -> NDArray[np.float64]:
+        return np.array([by_value[value] for value in TASKS[task].values])
+
+    def decide(self, probabilities: Mapping[str, NDArray[np.float32]]) -> dict[str, Decided]:
+        """Return the answers of every task; sub-kinds always belong to the decided categories.
+
+        Args:
+            probabilities: (messages, values) by head, as in :class:`complaint_nlp.classify.scores.Scores`.
+        """
+        result: dict[str, Decided] = {}
+        chosen: dict[str, NDArray[np.bool_]] = {}
+        for name in ("category", "subcategory", "needs", "demands"):
+            chosen[name] = probabilities[name] >= self._least[name]
+        chosen["subcategory"] = self._consistent(
+            chosen["category"], chosen["subcategory"], probabilities["subcategory"]
+        )
+        for name, task in TASKS.items():
+            if task.kind in ("single", "ordinal"):
+                result[name] = self._exclusive(name, probabilities[name])
+            elif name == "emotion":
+                result[name] = self._emotion(probabilities)
+            else:
+                rank = probabilities[name]
+                if name == "subcategory":  # category by category, in the order in which those are reported
+                    rank = rank + 2 * (probabilities["category"] * chosen["category"])[:, _PARENTS]
+                result[name] = self._several(name, probabilities[name], chosen[name], rank)
+        return result
+
+    @staticmethod
+    def _consistent(
+        categories: NDArray[np.bool_], subs: NDArray[np.bool_], probabilities: NDArray[np.float32]
+    ) -> NDArray[np.bool_]:
+        """Drop sub-kinds of undecided categories; give every decided category its likeliest sub-kind."""
+        subs = subs & categories[:, _PARENTS]
+        for category in range(categories.shape[1]):
+            members = np.flatnonzero(category == _PARENTS)
+            lacking = np.flatnonzero(categories[:, category] & ~subs[:, members].any(axis=1))
+            subs[lacking, members[probabilities[np.ix_(lacking, members)].argmax(axis=1)]] = True
+        return subs
+
+    def _exclusive(self, name: str, probabilities: NDArray[np.float32]) -> Decided:
+        adjusted = np.log(np.maximum(probabilities, 1e-9)) + self._offsets[name]
+        primary = adjusted.argmax(axis=1)
+        confidence = probabilities[np.arange(len(primary)), primary]
+        decisions = self._levels(confidence, self._auto[name][primary], self._suggest[name][primary])
+        return Decided([(value,) for value in primary.tolist()], primary, confidence, decisions)
+
+    def _emotion(self, probabilities: Mapping[str, NDArray[np.float32]]) -> Decided:
+        first = self._exclusive("emotion", probabilities[PRIMARY_EMOTION])
+        present_scores = probabilities["emotion"]
+        others = present_scores * (present_scores >= self._least["emotion"])
+        rows = np.arange(len(first.primary))
+        others[rows, first.primary] = 0.0
+        second = others.argmax(axis=1)
+        present = others[rows, second] > 0.0
+        labels: list[tuple[int, ...]] = [
+            (one, two) if both else (one,)
+            for one, two, both in zip(first.primary.tolist(), second.tolist(), present.tolist(), strict=True)
+        ]
+        return Decided(labels, first.primary, first.confidence, first.decisions)
+
+    def _several(
+        self, name: str, probabilities: NDArray[np.float32], chosen: NDArray[np.bool_], rank: NDArray[Any]
+    ) -> Decided:
+        ranked = np.where(chosen, rank, -1.0)
+        order = np.argsort(-ranked, axis=1, kind="stable").tolist()
+        counts = chosen.sum(axis=1)
+        labels = [tuple(row[:count]) for row, count in zip(order, counts.tolist(), strict=True)]
+        primary = np.where(counts > 0, ranked.argmax(axis=1), -1)
+        none = 1.0 - probabilities.max(axis=1)
+        confidence = np.where(counts > 0, probabilities[np.arange(len(primary)), primary], none)
+        # an answer is as trustworthy as its least trustworthy value
+        auto = (~chosen | (probabilities >= self._auto[name])).all(axis=1)
+        suggest = (~chosen | (probabilities >= self._suggest[name])).all(axis=1)
+        thresholds = self.calibration.tasks[name]
+        auto = np.where(counts > 0, auto, none >= thresholds.none_auto)
+        suggest = np.where(counts > 0, suggest, none >= thresholds.none_suggest)
+        decisions = [_LEVELS[2 if a else 1 if s else 0] for a, s in zip(auto.tolist(), suggest.tolist(), strict=True)]
+        return Decided(labels, primary, confidence, decisions)
+
+    @staticmethod
+    def _levels(confidence: NDArray[Any], auto: NDArray[Any], suggest: NDArray[Any]) -> list[Decision]:
+        level = (confidence >= suggest).astype(int) + (confidence >= np.maximum(auto, suggest))
+        return [_LEVELS[value] for value in level.tolist()]

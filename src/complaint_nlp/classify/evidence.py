@@ -1,0 +1,74 @@
+"""From token weights to the few words worth showing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from complaint_nlp.report import Span
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from complaint_nlp.classify.scores import TokenWeights
+    from complaint_nlp.text import NormalizedText
+
+MAX_SPANS: Final = 3
+_TOKEN_FLOOR: Final = 0.3
+"""A word counts as evidence from this part of its message's strongest word on."""
+_SPAN_FLOOR: Final = 0.06
+"""A span is shown from this part of its message's positive evidence on."""
+_TRIM: Final = " \n，。！？、；：,.!?;:~～…「」『』“”\"'（）()【】"
+
+
+def find_spans(messages: Sequence[NormalizedText], tokens: TokenWeights) -> list[tuple[Span, ...]]:
+    """Return for every message its strongest evidence, strongest first, as spans of the original.
+
+    Neighbouring strong words are joined. A span's weight is its share of all positive evidence in the message, 0 to 1.
+    """
+    spans: list[tuple[Span, ...]] = [()] * len(messages)
+    if not len(tokens.weights):
+        return spans
+    positive = np.maximum(tokens.weights, 0.0)
+    strongest = np.zeros(len(messages))
+    np.maximum.at(strongest, tokens.rows, positive)
+    everything = np.bincount(tokens.rows, weights=positive, minlength=len(messages))
+    strong = (positive > 0) & (positive >= _TOKEN_FLOOR * strongest[tokens.rows])
+    chosen = np.flatnonzero(strong)
+    if not len(chosen):
+        return spans
+    # a run goes on while the next strong token is the next token of the same message
+    begins = np.flatnonzero(np.concatenate(([True], (np.diff(chosen) != 1) | (np.diff(tokens.rows[chosen]) != 0))))
+    sums = np.add.reduceat(positive[chosen], begins)
+    rows = tokens.rows[chosen[begins]]
+    starts = tokens.starts[chosen[begins]]
+    ends = tokens.ends[chosen[np.append(begins[1:], len(chosen)) - 1]]
+    share = sums / everything[rows]
+    order = np.lexsort((-share, rows))
+    order = order[share[order] >= _SPAN_FLOOR]
+    return _best_of_each(messages, rows[order], starts[order], ends[order], share[order])
+
+
+def _best_of_each(
+    messages: Sequence[NormalizedText],
+    rows: NDArray[np.int64],
+    starts: NDArray[np.int64],
+    ends: NDArray[np.int64],
+    share: NDArray[np.float64],
+) -> list[tuple[Span, ...]]:
+    found: list[list[Span]] = [[] for _ in messages]
+    for row, start, end, weight in zip(rows.tolist(), starts.tolist(), ends.tolist(), share.tolist(), strict=True):
+        spans, message = found[row], messages[row]
+        if len(spans) == MAX_SPANS:
+            continue
+        piece = message.text[start:end]
+        left = start + len(piece) - len(piece.lstrip(_TRIM))
+        right = end - (len(piece) - len(piece.rstrip(_TRIM)))
+        if left >= right:
+            left, right = start, end  # nothing but punctuation: 「！！！」 is evidence too
+        begin, stop = message.to_original(left, right)
+        spans.append(Span(begin, stop, message.original[begin:stop], round(weight, 4)))
+    return [tuple(spans) for spans in found]

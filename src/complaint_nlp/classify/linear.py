@@ -1,0 +1,171 @@
+"""The linear classifier: n-grams, jieba words and signals times one matrix, calibrated.
+
+Its scores are sums over features, so the evidence for a label is exact: the log-odds of a value are its bias plus what
+every occurrence of a feature adds, and what an occurrence adds belongs to the characters it covers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from scipy import sparse
+
+from complaint_nlp.classify.features import Encoded, Vocabulary, encode
+from complaint_nlp.classify.scores import PRIMARY_EMOTION, Scores, TokenWeights
+from complaint_nlp.errors import ModelError
+from complaint_nlp.labels import TASKS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from complaint_nlp.classify.bundle import Bundle
+    from complaint_nlp.text import NormalizedText
+
+ARRAYS: Final = "linear.npz"
+
+HEADS: Final[dict[str, tuple[str, ...]]] = {
+    **{name: task.values for name, task in TASKS.items()},
+    PRIMARY_EMOTION: TASKS["emotion"].values,
+}
+"""Values of every head, in the order of the columns of the weights."""
+
+SIGNALS: Final = (
+    "exclamations",
+    "questions",
+    "ellipses",
+    "repeats",
+    "capitals",
+    "emoji",
+    "kaomoji",
+    "intensifiers",
+)
+"""Counts of the text room's signals that are features, beside the length of the message."""
+
+_SIGNAL_SCALE: Final = 0.25
+
+
+def head_slices() -> dict[str, slice]:
+    """Return which columns of the weights belong to every head."""
+    slices, start = {}, 0
+    for head, values in HEADS.items():
+        slices[head] = slice(start, start + len(values))
+        start += len(values)
+    return slices
+
+
+def is_exclusive(head: str) -> bool:
+    """Return whether exactly one value of ``head`` applies, so that its probabilities sum to 1."""
+    return head == PRIMARY_EMOTION or not TASKS[head].is_multilabel
+
+
+def signal_matrix(messages: Sequence[NormalizedText]) -> NDArray[np.float32]:
+    """Return (messages, signals + 1) features between 0 and about 1: log counts, and the log length."""
+    rows = []
+    for message in messages:
+        counts = message.signals.counts()
+        rows.append([*(counts[name] for name in SIGNALS), len(message.text)])
+    table = np.log1p(np.array(rows, dtype=np.float32).reshape(len(messages), len(SIGNALS) + 1))
+    table[:, -1] /= 3.0  # the length would outweigh the others
+    scaled: NDArray[np.float32] = table * np.float32(_SIGNAL_SCALE)
+    return scaled
+
+
+@dataclass(frozen=True, slots=True)
+class LinearAttribution:
+    """Exact shares of every word in the scores of a batch."""
+
+    encoded: Encoded
+    weights: NDArray[np.int8]
+    row_scale: NDArray[np.float32]
+
+    def token_weights(self, head: str, chosen: NDArray[np.int64]) -> TokenWeights:
+        """Return how much every token adds to the log-odds of its message's chosen value."""
+        encoded = self.encoded
+        total = int(encoded.offsets[-1])
+        column = np.where(chosen >= 0, chosen + head_slices()[head].start, 0)[encoded.rows]
+        added = self.weights[encoded.columns, column] * (self.row_scale[encoded.columns] * encoded.share)
+        added = np.where(chosen[encoded.rows] >= 0, added / encoded.lengths, 0.0)
+        # every covered character gets its part: +part at the start, -part after the end, summed up
+        steps = np.bincount(encoded.starts, weights=added, minlength=total + 1)
+        steps -= np.bincount(encoded.starts + encoded.lengths, weights=added, minlength=total + 1)
+        tokens = encoded.tokens
+        if not len(tokens):
+            empty = np.zeros(0, dtype=np.int64)
+            return TokenWeights(np.zeros(0), empty, empty, empty)
+        weights = np.add.reduceat(np.cumsum(steps)[:total], tokens)
+        rows = np.searchsorted(encoded.offsets, tokens, side="right") - 1
+        ends = np.append(tokens[1:], total)
+        begin = encoded.offsets[rows]
+        return TokenWeights(weights, rows, tokens - begin, ends - begin)
+
+
+class LinearClassifier:
+    """Scores messages with the linear component of a bundle.
+
+    Args:
+        bundle: an opened bundle with a linear component.
+
+    Raises:
+        ModelError: the bundle's arrays are missing or do not fit together.
+    """
+
+    def __init__(self, bundle: Bundle) -> None:
+        arrays = bundle.arrays(ARRAYS)
+        outputs = sum(len(values) for values in HEADS.values())
+        features = len(arrays["keys"]) if "keys" in arrays else 0
+        shapes = {
+            "keys": (features,),
+            "idf": (features,),
+            "weights": (features, outputs),
+            "row_scale": (features,),
+            "signal_weights": (len(SIGNALS) + 1, outputs),
+            "bias": (outputs,),
+        }
+        for name, shape in shapes.items():
+            if name not in arrays or arrays[name].shape != shape:
+                found = arrays[name].shape if name in arrays else "nothing"
+                msg = f"{bundle.path / ARRAYS}: {name} should have the shape {shape}, found {found}"
+                raise ModelError(msg)
+        self._vocabulary = Vocabulary(np.asarray(arrays["keys"]))
+        self._idf = np.asarray(arrays["idf"], dtype=np.float32)
+        self._weights: NDArray[np.int8] = arrays["weights"]
+        self._row_scale = np.asarray(arrays["row_scale"], dtype=np.float32)
+        self._signal_weights = np.asarray(arrays["signal_weights"], dtype=np.float32)
+        self._bias = np.asarray(arrays["bias"], dtype=np.float32)
+
+    def predict(self, messages: Sequence[NormalizedText]) -> Scores:
+        """Return calibrated probabilities of a batch and where they come from."""
+        encoded = encode([message.text for message in messages], self._vocabulary, self._idf)
+        margins = self._margins(encoded.matrix)
+        margins += signal_matrix(messages) @ self._signal_weights + self._bias
+        attribution = LinearAttribution(encoded, self._weights, self._row_scale)
+        return Scores(probabilities_from_margins(margins), attribution)
+
+    def _margins(self, matrix: sparse.csr_array) -> NDArray[np.float32]:
+        """Multiply with the weights, turning only the rows that this batch uses into floats."""
+        used = np.zeros(len(self._vocabulary), dtype=bool)
+        used[matrix.indices] = True
+        columns = np.flatnonzero(used)
+        position = np.cumsum(used) - 1
+        weights = self._weights[columns] * self._row_scale[columns, None]
+        shape = (matrix.shape[0], len(columns))
+        compact = sparse.csr_array((matrix.data, position[matrix.indices], matrix.indptr), shape=shape)
+        margins: NDArray[np.float32] = compact @ weights
+        return margins
+
+
+def probabilities_from_margins(margins: NDArray[Any]) -> dict[str, NDArray[np.float32]]:
+    """Return for every head softmax (one value applies) or logistic (several may) of its columns."""
+    result = {}
+    for head, columns in head_slices().items():
+        part = margins[:, columns].astype(np.float32)
+        if is_exclusive(head):
+            part = np.exp(part - part.max(axis=1, keepdims=True))
+            result[head] = part / part.sum(axis=1, keepdims=True)
+        else:
+            result[head] = 1.0 / (1.0 + np.exp(-np.clip(part, -30.0, 30.0)))
+    return result
