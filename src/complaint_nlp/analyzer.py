@@ -1,0 +1,287 @@
+"""One object that takes a message through all rooms: text, classify, triage, playbook."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from complaint_nlp.classify.bundle import Bundle, open_bundle
+from complaint_nlp.classify.decide import CALIBRATION, Decided, Decider, parse_calibration
+from complaint_nlp.classify.evidence import find_spans
+from complaint_nlp.classify.linear import LinearClassifier
+from complaint_nlp.classify.scores import PRIMARY_EMOTION, Scores
+from complaint_nlp.labels import TASKS, Category, Demand, Emotion, Intent, Language, Need, Subcategory, Urgency
+from complaint_nlp.playbook.first_reply import FirstReplies
+from complaint_nlp.report import Decision, LabelResult, Report, Span, Status, Strategy
+from complaint_nlp.text import NormalizedText, Normalizer, Region, Script
+from complaint_nlp.triage.routing import Router
+from complaint_nlp.triage.safety import SafetyRules
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from complaint_nlp.report import UrgencyReason
+
+DEFAULT_MAX_CHARS: Final = 20_000
+DEFAULT_BATCH_SIZE: Final = 512
+
+_MEMBERS: Final[dict[str, tuple[Any, ...]]] = {
+    "intent": tuple(Intent),
+    "category": tuple(Category),
+    "subcategory": tuple(Subcategory),
+    "urgency": tuple(Urgency),
+    "emotion": tuple(Emotion),
+    "intensity": (0, 1, 2, 3),
+    "needs": tuple(Need),
+    "demands": tuple(Demand),
+}
+
+
+class Analyzer:
+    """Analyses customer messages.
+
+    Instances are safe to share between threads, can be pickled (they are loaded again from the same files) and used
+    after a fork. Build one with :meth:`load` and keep it: loading costs more than thousands of messages.
+    """
+
+    def __init__(
+        self, bundle: Bundle, *, router: Router, safety_rules: SafetyRules, replies: FirstReplies, max_chars: int
+    ) -> None:
+        self.bundle = bundle
+        self.max_chars = max_chars
+        self._load_arguments: tuple[Any, ...] = ()
+        self._normalizer = Normalizer()
+        self._classifier = LinearClassifier(bundle)
+        self._decider = Decider(parse_calibration(bundle.json(CALIBRATION), bundle.path))
+        self._router = router
+        self._rules = safety_rules
+        self._replies = replies
+
+    @classmethod
+    def load(
+        cls,
+        model: str | Path = "default",
+        *,
+        routing: str | Path | None = None,
+        safety_rules: str | Path | None = None,
+        max_chars: int = DEFAULT_MAX_CHARS,
+    ) -> Analyzer:
+        """Load a model bundle and the rule files.
+
+        Args:
+            model: directory of a bundle, or ``"default"`` for the one that ships with the package.
+            routing: your own routing file instead of the shipped one.
+            safety_rules: your own safety rules instead of the shipped ones.
+            max_chars: longer messages get the status ``too_long``.
+
+        Raises:
+            ModelError: the bundle is missing or damaged.
+            ConfigError: a rule file is wrong; the message names its line and key.
+            ValueError: ``max_chars`` is not positive.
+        """
+        if max_chars < 1:
+            msg = f"max_chars must be positive, got {max_chars}"
+            raise ValueError(msg)
+        analyzer = cls(
+            open_bundle(model),
+            router=Router(routing),
+            safety_rules=SafetyRules(safety_rules),
+            replies=FirstReplies(),
+            max_chars=max_chars,
+        )
+        analyzer._load_arguments = (
+            str(model) if str(model) == "default" else str(Path(model).resolve()),
+            None if routing is None else str(Path(routing).resolve()),
+            None if safety_rules is None else str(Path(safety_rules).resolve()),
+            max_chars,
+        )
+        return analyzer
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _reload, self._load_arguments
+
+    def analyze(self, text: str | None, *, received_at: datetime | None = None) -> Report:
+        """Return the report on one message.
+
+        Args:
+            text: the message in traditional or simplified Chinese, or both. ``None`` is an empty message.
+            received_at: when it came in, with its time zone (without one: local time); the deadline counts from
+                here. Now, when ``None``.
+        """
+        return self.analyze_batch([text], received_at=received_at)[0]
+
+    def analyze_batch(
+        self,
+        texts: Iterable[str | None],
+        *,
+        batch_size: int = DEFAULT_BATCH_SIZE,
+        received_at: datetime | None = None,
+    ) -> list[Report]:
+        """Return one report per message, in order.
+
+        A message that cannot be analysed gets a report whose ``status`` says why; it never stops the batch.
+
+        Args:
+            texts: the messages.
+            batch_size: how many are scored at once; more is faster and takes more memory.
+            received_at: as in :meth:`analyze`, for all of them.
+        """
+        return list(self.analyze_stream(texts, batch_size=batch_size, received_at=received_at))
+
+    def analyze_stream(
+        self,
+        texts: Iterable[str | None],
+        *,
+        batch_size: int = DEFAULT_BATCH_SIZE,
+        received_at: datetime | None = None,
+    ) -> Iterator[Report]:
+        """Yield one report per message, in order, reading ``batch_size`` messages ahead.
+
+        Raises:
+            ValueError: ``batch_size`` is not positive.
+        """
+        if batch_size < 1:
+            msg = f"batch_size must be positive, got {batch_size}"
+            raise ValueError(msg)
+        received_at = (received_at or datetime.now(UTC)).astimezone(UTC)
+        source = iter(texts)
+        while batch := list(islice(source, batch_size)):
+            yield from self._batch(batch, received_at)
+
+    def _batch(self, texts: Sequence[object], received_at: datetime) -> list[Report]:
+        prepared = [self._prepare(text) for text in texts]
+        messages = [item for item in prepared if isinstance(item, NormalizedText)]
+        try:
+            reports = iter(self._analyze(messages, received_at))
+        except Exception:  # noqa: BLE001 - whatever one message broke must not take the others along
+            reports = iter([self._analyze_alone(message, received_at) for message in messages])
+        return [next(reports) if isinstance(item, NormalizedText) else item for item in prepared]
+
+    def _prepare(self, text: object) -> NormalizedText | Report:
+        """Return the normalised message, or the report that says why there is nothing to analyse."""
+        if text is None or text != text:  # noqa: PLR0124 - NaN, how tables write a missing text
+            return Report("", Status.EMPTY)
+        if not isinstance(text, str):
+            return Report("", Status.ERROR, error=f"a message is text, got {type(text).__name__}")
+        if len(text) > self.max_chars:
+            error = f"{len(text):,} characters, at most {self.max_chars:,} are accepted"
+            return Report(text, Status.TOO_LONG, error=error)
+        try:
+            message = self._normalizer.normalize(text)
+        except Exception as error:  # noqa: BLE001 - as above
+            return Report(text, Status.ERROR, error=f"normalisation failed: {type(error).__name__}: {error}")
+        visible = len(message.text) - message.text.count(" ") - message.text.count("\n")
+        script, region = message.script.value, message.region.value if message.region else None
+        if not visible:
+            return Report(text, Status.EMPTY)
+        if visible == 1:
+            return Report(text, Status.TOO_SHORT, script, region)
+        if message.script is Script.OTHER:
+            return Report(text, Status.NOT_CHINESE, script, region)
+        return message
+
+    def _analyze_alone(self, message: NormalizedText, received_at: datetime) -> Report:
+        try:
+            return self._analyze([message], received_at)[0]
+        except Exception as error:  # noqa: BLE001 - as above
+            return Report(message.original, Status.ERROR, error=f"analysis failed: {type(error).__name__}: {error}")
+
+    def _analyze(self, messages: Sequence[NormalizedText], received_at: datetime) -> list[Report]:
+        if not messages:
+            return []
+        scores = self._classifier.predict(messages)
+        decided = self._decider.decide(scores.probabilities)
+        columns = {name: _label_results(name, messages, scores, decided[name]) for name in TASKS}
+        return [
+            self._report(message, {name: results[i] for name, results in columns.items()}, received_at)
+            for i, message in enumerate(messages)
+        ]
+
+    def _report(self, message: NormalizedText, results: dict[str, LabelResult[Any]], received_at: datetime) -> Report:
+        language = _language(message)
+        intent: LabelResult[Intent] = results["intent"]
+        # praise that only mentions an accident ("the nurse ran when my son fell") is no emergency
+        sure_praise = intent.primary is Intent.PRAISE and intent.decision is Decision.AUTO
+        reasons = () if sure_praise else self._rules.find(message, language)
+        urgency = _raised(results["urgency"], reasons)
+        level: Urgency = urgency.labels[0]
+        route = self._router.route(
+            intent=intent.labels[0],
+            categories=results["category"].labels,
+            subcategories=results["subcategory"].labels,
+            urgency=level,
+            received_at=received_at,
+            language=language,
+        )
+        reply = self._replies.compose(
+            emotion=results["emotion"].labels[0],
+            category=results["category"].primary,
+            intent=intent.labels[0],
+            urgency=level,
+            hours=route.respond_within_hours,
+            language=language,
+        )
+        return Report(
+            text=message.original,
+            status=Status.OK,
+            script=message.script.value,
+            region=message.region.value if message.region else None,
+            intent=intent,
+            category=results["category"],
+            subcategory=results["subcategory"],
+            urgency=urgency,
+            emotion=results["emotion"],
+            intensity=results["intensity"],
+            needs=results["needs"],
+            demands=results["demands"],
+            urgency_reasons=reasons,
+            route=route,
+            strategy=Strategy(reply),
+        )
+
+
+def _reload(model: str, routing: str | None, safety_rules: str | None, max_chars: int) -> Analyzer:
+    return Analyzer.load(model, routing=routing, safety_rules=safety_rules, max_chars=max_chars)
+
+
+def _language(message: NormalizedText) -> Language:
+    """Return the script to answer in: the customer's own, and for mixed text the one of the region."""
+    if message.script is Script.MIXED:
+        return "zh-Hant" if message.region in (Region.TW, Region.HK) else "zh-Hans"
+    return "zh-Hant" if message.script is Script.TRADITIONAL else "zh-Hans"
+
+
+def _label_results(
+    name: str, messages: Sequence[NormalizedText], scores: Scores, decided: Decided
+) -> list[LabelResult[Any]]:
+    members = _MEMBERS[name]
+    head = PRIMARY_EMOTION if name == "emotion" else name
+    evidence = find_spans(messages, scores.attribution.token_weights(head, decided.primary))
+    table = scores.probabilities[name].tolist()
+    confidences = decided.confidence.tolist()
+    return [
+        LabelResult(
+            labels=tuple(members[index] for index in labels),
+            scores=dict(zip(members, row, strict=True)),
+            confidence=confidence,
+            decision=decision,
+            evidence=spans,
+        )
+        for labels, row, confidence, decision, spans in zip(
+            decided.labels, table, confidences, decided.decisions, evidence, strict=True
+        )
+    ]
+
+
+def _raised(result: LabelResult[Urgency], reasons: Sequence[UrgencyReason]) -> LabelResult[Urgency]:
+    """Return the urgency raised to what the rules ask for; the model's probabilities stay as they are."""
+    current = result.labels[0]
+    level = max((reason.level for reason in reasons), key=lambda urgency: urgency.rank, default=current)
+    if level.rank <= current.rank:
+        return result
+    deciding = [reason for reason in reasons if reason.level is level]
+    evidence = tuple(Span(reason.start, reason.end, reason.text, 1.0 / len(deciding)) for reason in deciding)
+    # a rule's answer is a proposal: how often the words mean it is not measured for every desk
+    return LabelResult((level,), result.scores, result.scores[level], Decision.SUGGEST, evidence)

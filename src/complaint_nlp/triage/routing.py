@@ -1,0 +1,121 @@
+"""From labels to a department, a deadline and an escalation, by a routing file."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import AfterValidator, Field, model_validator
+
+from complaint_nlp.labels import Category, Intent, Subcategory, Urgency
+from complaint_nlp.report import Route
+from complaint_nlp.resources import Localized, Strict, WrongEntry, builtin, load_yaml
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+    from pathlib import Path
+
+    from complaint_nlp.labels import Language
+
+
+class Target(Strict):
+    """Where a kind of message goes."""
+
+    department: str
+    inform: tuple[str, ...] = ()
+    escalate_from: Urgency | None = None
+
+
+def _known_matter(name: str) -> str:
+    if name not in set(Category) | set(Subcategory):
+        msg = f"{name!r} is neither a category nor a sub-kind; use one of {', '.join([*Category, *Subcategory])}"
+        raise ValueError(msg)
+    return name
+
+
+class RoutingTable(Strict):
+    """The schema of a routing file."""
+
+    version: Literal[1]
+    respond_within_hours: dict[Urgency, Annotated[float, Field(gt=0, le=24 * 365)]]
+    escalate_from: Urgency
+    departments: dict[str, Localized]
+    routes: dict[Annotated[str, AfterValidator(_known_matter)], Target]
+    intents: dict[Intent, Target]
+
+    @model_validator(mode="after")
+    def _complete(self) -> RoutingTable:
+        required = (
+            ("respond_within_hours", self.respond_within_hours, Urgency),
+            ("intents", self.intents, Intent),
+            ("routes", self.routes, Category),
+        )
+        for section, given, values in required:
+            for value in values:
+                if value not in given:
+                    raise WrongEntry((section,), f"{value.value!r} is missing")
+        for section, targets in (("routes", self.routes), ("intents", self.intents)):
+            for key, target in targets.items():
+                for name in (target.department, *target.inform):
+                    if name not in self.departments:
+                        raise WrongEntry((section, str(key)), f"{name!r} is not listed under departments")
+        return self
+
+
+class Router:
+    """Applies a routing table.
+
+    Args:
+        path: a routing file; the one shipped with the package when ``None``.
+
+    Raises:
+        ConfigError: the file is wrong; the message names its line and key.
+    """
+
+    def __init__(self, path: str | Path | None = None) -> None:
+        self.table = load_yaml(path if path is not None else builtin("triage/routing.yaml"), RoutingTable)
+
+    def route(
+        self,
+        *,
+        intent: Intent,
+        categories: Sequence[Category],
+        subcategories: Sequence[Subcategory],
+        urgency: Urgency,
+        received_at: datetime,
+        language: Language = "zh-Hant",
+    ) -> Route:
+        """Return who takes the case.
+
+        Args:
+            intent: decides where there is no grievance.
+            categories: the decided categories, primary first.
+            subcategories: the decided sub-kinds, primary first.
+            urgency: sets the deadline and, with the table, the escalation.
+            received_at: when the message came in; the deadline counts from here.
+            language: of the department names.
+        """
+        table = self.table
+        target = self._target(intent, categories, subcategories)
+        hours = table.respond_within_hours[urgency]
+        threshold = target.escalate_from or table.escalate_from
+        # every further matter's own department hears of the case as well
+        others = [self._target(intent, [sub.category], [sub]).department for sub in subcategories[1:]]
+        inform = [name for name in dict.fromkeys([*target.inform, *others]) if name != target.department]
+        return Route(
+            department=table.departments[target.department].get(language),
+            department_id=target.department,
+            respond_by=received_at + timedelta(hours=hours),
+            respond_within_hours=hours,
+            escalate=urgency.rank >= threshold.rank,
+            inform=tuple(table.departments[name].get(language) for name in inform),
+        )
+
+    def _target(self, intent: Intent, categories: Sequence[Category], subcategories: Sequence[Subcategory]) -> Target:
+        routes = self.table.routes
+        if subcategories and subcategories[0].value in routes:
+            return routes[subcategories[0].value]
+        if categories:
+            return routes[categories[0].value]
+        return self.table.intents[intent]
