@@ -1,0 +1,317 @@
+"""Reading and writing tables row by row: CSV, TSV, JSONL and Parquet."""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING, Any, Final, Protocol
+
+from complaint_nlp.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+FORMATS: Final = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
+MAX_CELL_CHARS: Final = 1_000_000
+_SAMPLE_BYTES: Final = 200_000
+_LEAD_BYTE: Final = 0xC0  # from here on a byte begins a character of several bytes in UTF-8
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One readable row: its number in the file (the first data row is 1) and its columns."""
+
+    number: int
+    values: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """One row that could not be read: its number, why, and what stood there."""
+
+    number: int
+    reason: str
+    content: str
+
+
+def format_of(path: Path) -> str:
+    """Return the format a file name stands for.
+
+    Raises:
+        DataError: the ending is unknown.
+    """
+    try:
+        return FORMATS[path.suffix.lower()]
+    except KeyError:
+        msg = f"{path}: unknown file ending {path.suffix!r}; use one of {', '.join(FORMATS)}"
+        raise DataError(msg) from None
+
+
+def detect_encoding(path: Path) -> str:
+    """Return the encoding of a text file, judged by its byte order mark and its first 200 kB.
+
+    A file that is UTF-8 but for a few broken bytes counts as UTF-8; its broken rows are set aside later.
+    """
+    with path.open("rb") as stream:
+        sample = stream.read(_SAMPLE_BYTES)
+    if sample.startswith(b"\xef\xbb\xbf"):
+        return "utf-8-sig"
+    if sample.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "utf-16"
+    broken = sample.decode("utf-8", errors="replace").count("�")
+    multibyte = sum(byte >= _LEAD_BYTE for byte in sample)
+    if broken <= max(1, multibyte // 20):
+        return "utf-8"
+    from charset_normalizer import from_bytes
+
+    best = from_bytes(sample, cp_isolation=["big5", "gb18030"]).best()
+    return best.encoding if best is not None else "gb18030"
+
+
+def open_rows(path: Path, encoding: str | None) -> tuple[list[str], Iterator[Row | Reject]]:
+    """Return the column names of a file (of its first row, for JSONL) and its rows.
+
+    Raises:
+        DataError: the file cannot be read or has no header.
+    """
+    kind = format_of(path)
+    try:
+        if kind == "parquet":
+            return _parquet_rows(path)
+        chosen = encoding or detect_encoding(path)
+        # broken bytes survive as lone surrogates, so that only their own row is set aside
+        stream = path.open(encoding=chosen, errors="surrogateescape", newline="")
+    except (OSError, LookupError) as error:
+        msg = f"{path}: cannot be read: {error}"
+        raise DataError(msg) from error
+    if kind == "jsonl":
+        return _jsonl_rows(stream)
+    return _csv_rows(path, stream, "\t" if kind == "tsv" else ",")
+
+
+def _csv_rows(path: Path, stream: IO[str], delimiter: str) -> tuple[list[str], Iterator[Row | Reject]]:
+    csv.field_size_limit(MAX_CELL_CHARS)
+    reader = csv.reader((line.replace("\0", "") for line in stream), delimiter=delimiter)
+    header = next(reader, None)
+    if not header or not any(name.strip() for name in header):
+        stream.close()
+        msg = f"{path}: is empty; the first line should hold the column names"
+        raise DataError(msg)
+    if len(set(header)) != len(header):
+        stream.close()
+        twice = next(name for name in header if header.count(name) > 1)
+        msg = f"{path}: the column {twice!r} stands twice in the first line"
+        raise DataError(msg)
+
+    def rows() -> Iterator[Row | Reject]:
+        number = 0
+        with stream:
+            while True:
+                number += 1
+                try:
+                    cells = next(reader)
+                except StopIteration:
+                    return
+                except csv.Error as error:
+                    yield Reject(number, f"not readable as CSV: {error}", "")
+                    continue
+                if not cells:
+                    number -= 1  # a blank line is no row
+                    continue
+                content = delimiter.join(cells)
+                if len(cells) != len(header):
+                    yield Reject(number, f"{len(cells)} cells where the header has {len(header)}", content)
+                elif _is_broken(content):
+                    yield Reject(number, "holds bytes that are not text in the file's encoding", content)
+                else:
+                    yield Row(number, dict(zip(header, cells, strict=True)))
+
+    return header, rows()
+
+
+def _is_broken(text: str) -> bool:
+    return any("\ud800" <= char <= "\udfff" for char in text)
+
+
+def _jsonl_rows(stream: IO[str]) -> tuple[list[str], Iterator[Row | Reject]]:
+    first = next((line for line in iter(stream.readline, "") if line.strip()), "")
+    stream.seek(0)
+    try:
+        record = json.loads(first)
+    except ValueError:
+        record = {}  # a broken first line is set aside like any other
+
+    def rows() -> Iterator[Row | Reject]:
+        with stream:
+            for number, line in enumerate(stream, 1):
+                if not line.strip():
+                    continue
+                if _is_broken(line):
+                    yield Reject(number, "holds bytes that are not text in the file's encoding", line.rstrip("\n"))
+                    continue
+                try:
+                    values = json.loads(line)
+                except ValueError as error:
+                    yield Reject(number, f"not valid JSON: {error}", line.rstrip("\n"))
+                    continue
+                if isinstance(values, dict):
+                    yield Row(number, values)
+                else:
+                    yield Reject(number, "not a JSON object", line.rstrip("\n"))
+
+    return list(record) if isinstance(record, dict) else [], rows()
+
+
+def _parquet_rows(path: Path) -> tuple[list[str], Iterator[Row | Reject]]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        file = pq.ParquetFile(path)
+    except (pa.ArrowInvalid, OSError) as error:
+        msg = f"{path}: not a readable Parquet file: {error}"
+        raise DataError(msg) from error
+
+    def rows() -> Iterator[Row | Reject]:
+        number = 0
+        with file:
+            for batch in file.iter_batches(batch_size=1024):
+                for values in batch.to_pylist():
+                    number += 1
+                    yield Row(number, values)
+
+    return list(file.schema_arrow.names), rows()
+
+
+class Writer(Protocol):
+    """Writes rows of columns to an open file."""
+
+    def write(self, rows: Sequence[dict[str, Any]]) -> None:
+        """Append rows; all have the same keys in the same order."""
+
+    def close(self) -> None:
+        """Finish the file."""
+
+
+class CsvWriter:
+    """UTF-8 with a byte order mark, which Excel needs; lists are joined by ``|``, evidence is JSON.
+
+    Args:
+        path: file to create.
+        columns: all columns in order.
+        delimiter: between cells.
+    """
+
+    def __init__(self, path: Path, columns: Sequence[str], delimiter: str) -> None:
+        self._stream = path.open("w", encoding="utf-8-sig", newline="")
+        self._columns = list(columns)
+        self._writer = csv.writer(self._stream, delimiter=delimiter)
+        self._writer.writerow(self._columns)
+
+    def write(self, rows: Sequence[dict[str, Any]]) -> None:
+        """Append rows."""
+        columns = self._columns
+        self._writer.writerows([_cell(row.get(name)) for name in columns] for row in rows)
+
+    def close(self) -> None:
+        """Finish the file."""
+        self._stream.close()
+
+
+def _cell(value: Any) -> Any:  # noqa: ANN401 - any cell
+    if isinstance(value, str) or value is None:
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, list):
+        if value and isinstance(value[0], dict):
+            return json.dumps(value, ensure_ascii=False)
+        return "|".join(map(str, value))
+    if isinstance(value, dict):
+        return json.dumps(value, ensure_ascii=False, default=str)
+    return value.isoformat() if hasattr(value, "isoformat") else value
+
+
+class JsonlWriter:
+    """One JSON object a line, UTF-8, lists as lists.
+
+    Args:
+        path: file to create.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._stream = path.open("w", encoding="utf-8")
+
+    def write(self, rows: Sequence[dict[str, Any]]) -> None:
+        """Append rows."""
+        for row in rows:
+            self._stream.write(json.dumps(row, ensure_ascii=False, default=_plain) + "\n")
+
+    def close(self) -> None:
+        """Finish the file."""
+        self._stream.close()
+
+
+def _plain(value: Any) -> str:  # noqa: ANN401 - whatever JSON does not know
+    return str(value.isoformat()) if hasattr(value, "isoformat") else str(value)
+
+
+class ParquetWriter:
+    """Typed columns: the labels by their schema, the input's own by what its first rows hold.
+
+    Args:
+        path: file to create.
+        own: names of the input's own columns.
+    """
+
+    def __init__(self, path: Path, own: Sequence[str]) -> None:
+        self._path = path
+        self._own = list(own)
+        self._writer: Any = None
+        self._schema: Any = None
+
+    def write(self, rows: Sequence[dict[str, Any]]) -> None:
+        """Append rows.
+
+        Raises:
+            DataError: a value does not fit its column.
+        """
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        from complaint_nlp.report import arrow_schema
+
+        try:
+            if self._writer is None:
+                fields = []
+                for name in self._own:
+                    kind = pa.array([row.get(name) for row in rows]).type
+                    fields.append(pa.field(name, pa.string() if pa.types.is_null(kind) else kind))
+                labels = arrow_schema()
+                self._schema = pa.schema([*fields, *labels], metadata=labels.metadata)
+                self._writer = pq.ParquetWriter(self._path, self._schema, compression="zstd")
+            self._writer.write_table(pa.Table.from_pylist(list(rows), schema=self._schema))
+        except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+            msg = f"a value does not fit the type of its column in Parquet: {error}; write JSONL instead"
+            raise DataError(msg) from error
+
+    def close(self) -> None:
+        """Finish the file."""
+        if self._writer is None:
+            self.write([])
+        self._writer.close()
+
+
+def open_writer(path: Path, kind: str, own: Sequence[str], labels: Sequence[str]) -> Writer:
+    """Return a writer for a file of the format ``kind`` at ``path``."""
+    makers: dict[str, Callable[[], Writer]] = {
+        "csv": lambda: CsvWriter(path, [*own, *labels], ","),
+        "tsv": lambda: CsvWriter(path, [*own, *labels], "\t"),
+        "jsonl": lambda: JsonlWriter(path),
+        "parquet": lambda: ParquetWriter(path, own),
+    }
+    return makers[kind]()

@@ -1,0 +1,155 @@
+"""What the commands print, for people."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from complaint_nlp.labels import TASKS, Language, display_name
+from complaint_nlp.report import Decision, Report, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from complaint_nlp.batch.files import LabelSummary
+    from complaint_nlp.evaluation import Evaluation
+
+_URGENCY_STYLES = {"critical": "bold white on red", "high": "bold red", "medium": "yellow", "low": "green"}
+_DECISION_STYLES = {Decision.AUTO: "green", Decision.SUGGEST: "yellow", Decision.REVIEW: "dim"}
+_EVIDENCE_STYLES = {"category": "black on yellow", "urgency": "white on red", "emotion": "black on magenta"}
+
+
+@contextmanager
+def progress_bar() -> Iterator[Callable[[str, int, int], None]]:
+    """Yield a callable that shows how far a stage has come; on standard error, only on a terminal."""
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        tasks: dict[str, Any] = {}
+
+        def report(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = bar.add_task(stage, total=total or None)
+            bar.update(tasks[stage], completed=done, total=total or None)
+
+        yield report
+
+
+def print_report(report: Report) -> None:
+    """Print one report with its evidence marked in the message."""
+    console = Console()
+    language: Language = "zh-Hans" if report.script == "simplified" else "zh-Hant"
+    if report.status is not Status.OK:
+        console.print(f"[bold]{report.status.value}[/bold]: {report.error or 'nothing to analyse'}", highlight=False)
+        return
+    marked = Text(report.text)
+    for name, style in _EVIDENCE_STYLES.items():
+        for span in report.task(name).evidence:
+            marked.stylize(style, span.start, span.end)
+    console.print(marked)
+    table = Table(box=None, pad_edge=False)
+    for title in ("", "", "confidence", "decision", "evidence"):
+        table.add_column(title)
+    for name in TASKS:
+        result = report.task(name)
+        labels = "、".join(display_name(name, label, language) for label in result.labels) or "—"
+        style = _URGENCY_STYLES.get(str(result.primary), "") if name == "urgency" else "bold"
+        words = " ".join(f"「{span.text}」" for span in result.evidence).replace("\n", " ")
+        table.add_row(
+            display_name(name, None, language),
+            Text(labels, style=style),
+            f"{result.confidence:.0%}",
+            Text(result.decision.value, style=_DECISION_STYLES[result.decision]),
+            Text(words, style="dim"),
+        )
+    console.print(table)
+    for reason in report.urgency_reasons:
+        console.print(Text(f"! {reason.reason}：{reason.text}", style="red"))
+    if report.route is not None:
+        inform = f"（{'、'.join(report.route.inform)}）" if report.route.inform else ""
+        escalate = " ▲" if report.route.escalate else ""
+        due = report.route.respond_by.astimezone()
+        console.print(Text(f"→ {report.route.department}{inform}{escalate}  ⏱ {due:%Y-%m-%d %H:%M %Z}", style="cyan"))
+    if report.strategy is not None:
+        console.print(Text(f"✉ {report.strategy.first_reply}"))
+
+
+def print_preview(target: Path, text_column: str, rows: int) -> None:
+    """Print the first labelled rows of a file as a coloured table."""
+    from complaint_nlp.batch.files import read_rows
+
+    table = Table(title=str(target), show_lines=True)
+    for title, width in (
+        ("message", 40),
+        ("category", None),
+        ("urgency", None),
+        ("emotion", None),
+        ("department", None),
+    ):
+        table.add_column(title, max_width=width, overflow="fold")
+    for row in read_rows(target, rows):
+        text = str(row.get(text_column) or "").replace("\n", " ")
+        shown = text if len(text) <= 60 else text[:59] + "…"  # noqa: PLR2004 - what fits a table cell
+        if row["status"] != Status.OK.value:
+            table.add_row(Text(shown), Text(str(row["status"]), style="dim"), "", "", "")
+            continue
+        language: Language = "zh-Hans" if row.get("script") == "simplified" else "zh-Hant"
+        subs = "\n".join(display_name("subcategory", value, language) for value in row["subcategory"])
+        matter = subs or display_name("intent", row["intent"], language)
+        urgency = Text(display_name("urgency", row["urgency"], language), style=_URGENCY_STYLES[row["urgency"]])
+        feeling = "\n".join(display_name("emotion", value, language) for value in row["emotion"])
+        table.add_row(Text(shown), matter, urgency, feeling, row["department"])
+    Console().print(table)
+
+
+def print_summary(summary: LabelSummary) -> None:
+    """Print what a labelling run did and found."""
+    console = Console(stderr=True)
+    rate = summary.rows / summary.seconds if summary.seconds else 0.0
+    console.print(
+        f"[bold]{summary.rows:,}[/bold] rows labelled in {summary.seconds:.1f} s ({rate:,.0f}/s) → {summary.target}"
+    )
+    table = Table(box=None, pad_edge=False)
+    table.add_column("")
+    table.add_column("", overflow="fold")
+    for title, counts in summary.counts.items():
+        parts = [f"{name} {count:,}" for name, count in sorted(counts.items(), key=lambda item: -item[1])]
+        table.add_row(title, "  ".join(parts))
+    console.print(table)
+    if summary.rejected:
+        console.print(f"[yellow]{summary.rejected:,} rows set aside[/yellow] → {summary.rejects}")
+
+
+def print_evaluation(title: str, evaluation: Evaluation, *, by_value: bool = False) -> None:
+    """Print the figures of an evaluation."""
+    console = Console()
+    table = Table(title=f"{title} ({evaluation.messages:,} messages)")
+    for column in ("task", "macro-F1", "micro-F1", "exact", "kappa", "messages"):
+        table.add_column(column, justify="left" if column == "task" else "right")
+    for name, score in evaluation.tasks.items():
+        kappa = "" if score.kappa is None else f"{score.kappa:.3f}"
+        row = (f"{score.macro_f1:.3f}", f"{score.micro_f1:.3f}", f"{score.exact_match:.3f}", kappa)
+        table.add_row(name, *row, f"{score.messages:,}")
+    console.print(table)
+    if not by_value:
+        return
+    detail = Table()
+    for column in ("task", "value", "precision", "recall", "F1", "support"):
+        detail.add_column(column, justify="left" if column in ("task", "value") else "right")
+    for name, score in evaluation.tasks.items():
+        for value, figures in score.values.items():
+            numbers = (f"{figures.precision:.3f}", f"{figures.recall:.3f}", f"{figures.f1:.3f}")
+            detail.add_row(name, value, *numbers, f"{figures.support:,}")
+        detail.add_section()
+    console.print(detail)

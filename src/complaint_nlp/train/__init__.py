@@ -1,0 +1,5 @@
+"""Training of models from labelled messages."""
+
+from complaint_nlp.train.data import LabelledMessage, read_labelled
+
+__all__ = ["LabelledMessage", "read_labelled"]

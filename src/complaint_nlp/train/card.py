@@ -1,0 +1,81 @@
+"""The model card: what a model was trained on, how, and what was measured."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from complaint_nlp.train.linear import LinearOptions, options_summary
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from complaint_nlp.evaluation import Evaluation
+
+
+def model_card(
+    name: str,
+    trained_with: str,
+    options: LinearOptions,
+    evaluations: Mapping[str, Evaluation],
+    thresholds: Mapping[str, Any],
+    notes: str,
+) -> str:
+    """Return the card in Markdown.
+
+    Args:
+        name: name of the model.
+        trained_with: the training data in one line.
+        options: how it was trained.
+        evaluations: figures by title.
+        thresholds: content of the calibration file.
+        notes: Markdown by the people who trained it: data, licences, limits.
+    """
+    parts = [
+        f"# {name}",
+        f"Linear model of [complaint_nlp](https://pypi.org/project/complaint-nlp/). Trained with {trained_with}.",
+        notes.strip(),
+        "## Method",
+        (
+            "Character 1- to 4-grams, jieba words and signal counts of the simplified text; one L2-regularised "
+            "logistic regression per value; calibrated on margins predicted out of fold; weights stored as "
+            f"8-bit integers. Options: {options_summary(options)}."
+        ),
+        (
+            "`auto` answers reached a precision of "
+            f"{thresholds['auto_precision']:.2f} out of fold, `suggest` and above "
+            f"{thresholds['suggest_precision']:.2f}; values that never reached it are never decided that way."
+        ),
+        "## Figures",
+        (
+            "Macro-F1 is the mean over the values that occur in the reference labels. Quadratically weighted kappa in "
+            "brackets where the values are a scale. Out-of-fold answers use thresholds chosen on the same answers; the "
+            "test files were not used for anything."
+        ),
+        _overview(evaluations),
+    ]
+    tested = {title: result for title, result in evaluations.items() if not title.startswith("out of fold")}
+    for title, result in (tested or dict(evaluations)).items():
+        parts += [f"### {title}, by value", _by_value(result)]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _overview(evaluations: Mapping[str, Evaluation]) -> str:
+    names = list(dict.fromkeys(name for result in evaluations.values() for name in result.tasks))
+    lines = ["| measured on | messages | " + " | ".join(names) + " |", "| --- " * (len(names) + 2) + "|"]
+    for title, result in evaluations.items():
+        cells = []
+        for name in names:
+            score = result.tasks.get(name)
+            kappa = f" ({score.kappa:.3f})" if score is not None and score.kappa is not None else ""
+            cells.append(f"{score.macro_f1:.3f}{kappa}" if score is not None else "")
+        lines.append(f"| {title} | {result.messages:,} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _by_value(evaluation: Evaluation) -> str:
+    lines = ["| task | value | precision | recall | F1 | support |", "| --- " * 6 + "|"]
+    for task, score in evaluation.tasks.items():
+        for value, figures in score.values.items():
+            numbers = f"{figures.precision:.2f} | {figures.recall:.2f} | {figures.f1:.2f} | {figures.support:,}"
+            lines.append(f"| {task} | {value} | {numbers} |")
+    return "\n".join(lines)
