@@ -1,0 +1,63 @@
+"""How the linear model does on what it has not seen: sources and trades left out whole.
+
+    python benchmarks/leave_out.py --data train.jsonl --data data/messages.jsonl
+
+For every source of the data one model is trained without it and asked about it; likewise for five groups of trades.
+Prints macro-F1 (mean over the values that occur) per task, and the mean over the sources. Takes about a minute each.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+import numpy as np
+
+from complaint_nlp.evaluation import evaluate_labels
+from complaint_nlp.train.data import LabelledMessage, read_labelled
+from complaint_nlp.train.linear import LinearOptions, fit_linear, folds_of, normalize_all
+from complaint_nlp.train.run import decide_margins
+
+SHOWN = ("intent", "category", "subcategory", "urgency", "emotion_primary", "needs", "demands")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", action="append", required=True)
+    parser.add_argument("--folds", type=int, default=2, help="inside each training, for the thresholds")
+    arguments = parser.parse_args()
+    messages = read_labelled(arguments.data)
+    normalized = normalize_all(messages)
+    print("left out".ljust(24), "messages", *(name[:12].rjust(12) for name in SHOWN))
+    sources = sorted({message.source for message in messages if message.source and not message.trade})
+    figures = []
+    for source in sources:
+        held = np.array([message.source == source and not message.trade for message in messages])
+        figures.append(measure(source, messages, normalized, held, arguments.folds))
+    print("mean over sources".ljust(33), *(f"{value:12.3f}" for value in np.nanmean(figures, axis=0)))
+    groups = folds_of(messages, 5, 0)
+    own = np.array([bool(message.trade) for message in messages])
+    if own.any():
+        figures = [
+            measure(f"trades, group {group + 1}", messages, normalized, own & (groups == group), arguments.folds)
+            for group in range(5)
+        ]
+        print("mean over trade groups".ljust(33), *(f"{value:12.3f}" for value in np.nanmean(figures, axis=0)))
+
+
+def measure(
+    title: str, messages: list[LabelledMessage], normalized: list, held: np.ndarray, folds: int
+) -> list[float]:
+    rest = np.flatnonzero(~held).tolist()
+    kept = np.flatnonzero(held).tolist()
+    model = fit_linear(
+        [messages[i] for i in rest], LinearOptions(folds=folds), normalized=[normalized[i] for i in rest]
+    )
+    answers = decide_margins(model, model.margins([normalized[i] for i in kept]))
+    result = evaluate_labels(answers, [messages[i].labels for i in kept])
+    row = [result.tasks[name].macro_f1 for name in SHOWN]
+    print(title.ljust(24), f"{len(kept):8,d}", *(f"{value:12.3f}" for value in row), flush=True)
+    return row
+
+
+if __name__ == "__main__":
+    main()

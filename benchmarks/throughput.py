@@ -1,0 +1,116 @@
+"""How many messages a second, and how much memory, from raw text to route.
+
+    python benchmarks/throughput.py [--rows 20000]
+
+Messages are our own, joined and cut to the length distribution of real complaints (median 73, mean about 120
+characters, at most 400). Printed side by side: the rooms one by one in this process, the analyzer in this process, and
+a CSV file labelled with two processes, with the peak memory of all processes together (proportional set size).
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import random
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+from complaint_nlp import Analyzer, Normalizer
+from complaint_nlp.batch import label_file
+from complaint_nlp.classify.bundle import open_bundle
+from complaint_nlp.classify.linear import LinearClassifier
+
+ROOT = Path(__file__).resolve().parent.parent
+MEDIAN_CHARS, SPREAD, MAX_CHARS = 73.0, 1.0, 400  # log-normal fit to the lengths of real complaints
+
+
+def messages(count: int, seed: int = 0) -> list[str]:
+    source = [json.loads(line)["text"] for line in (ROOT / "data/messages.jsonl").open(encoding="utf-8")]
+    random.seed(seed)
+    made = []
+    for _ in range(count):
+        wanted = int(min(MAX_CHARS, max(4, random.lognormvariate(0.0, SPREAD) * MEDIAN_CHARS)))
+        text = random.choice(source)
+        while len(text) < wanted:
+            text += "，" + random.choice(source)
+        made.append(text[:wanted])
+    return made
+
+
+def memory_of_tree(root: int) -> float:
+    """Return the proportional set size of a process and its descendants in MB (Linux)."""
+    total, waiting = 0, [root]
+    while waiting:
+        pid = waiting.pop()
+        try:
+            rollup = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii")
+            total += int(rollup.split("\nPss:")[1].split()[0])
+            for task in Path(f"/proc/{pid}/task").iterdir():
+                waiting += [int(child) for child in (task / "children").read_text(encoding="ascii").split()]
+        except (OSError, IndexError):
+            continue
+    return total / 1024
+
+
+class PeakMemory(threading.Thread):
+    """Watches the memory of this process and its children."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.peak = 0.0
+        self.done = threading.Event()
+
+    def run(self) -> None:
+        import os
+
+        while not self.done.wait(0.1):
+            self.peak = max(self.peak, memory_of_tree(os.getpid()))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=20_000)
+    rows = parser.parse_args().rows
+    texts = messages(rows)
+    print(f"{rows:,} messages, mean {sum(map(len, texts)) / rows:.0f} characters")
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder) / "in.csv"
+        with source.open("w", encoding="utf-8", newline="") as stream:
+            writer = csv.writer(stream)
+            writer.writerow(["id", "text"])
+            writer.writerows(enumerate(texts))
+        watch = PeakMemory()
+        watch.start()
+        summary = label_file(source, Path(folder) / "out.csv", workers=2)
+        watch.done.set()
+        print(f"CSV to CSV, two processes   {rows / summary.seconds:8,.0f} messages/s, peak {watch.peak:.0f} MB")
+    slice_ = texts[: rows // 4]
+    began = time.perf_counter()
+    normalized = Normalizer().normalize_batch(slice_)
+    report("normalise", len(slice_), began)
+    classifier = LinearClassifier(open_bundle("default"))
+    began = time.perf_counter()
+    for start in range(0, len(normalized), 512):
+        classifier.predict(normalized[start : start + 512])
+    report("classify", len(slice_), began)
+    analyzer = Analyzer.load()
+    analyzer.analyze_batch(slice_[:100])
+    began = time.perf_counter()
+    analyzer.analyze_batch(slice_)
+    report("analyzer, one process", len(slice_), began)
+    began = time.perf_counter()
+    for text in slice_[:500]:
+        analyzer.analyze(text)
+    report("analyzer, one by one", 500, began)
+
+
+def report(title: str, count: int, began: float) -> None:
+    seconds = time.perf_counter() - began
+    print(f"{title:27s} {count / seconds:8,.0f} messages/s, {seconds / count * 1e6:6.0f} us each")
+
+
+if __name__ == "__main__":
+    main()
