@@ -40,6 +40,7 @@ train: $(VENV)/.installed
 	@$(BIN)/complaint-nlp train --model linear --name "complaint-nlp default" --notes docs/model-card.md \
 		--data $(SHARED)/data/complaints/train.jsonl --data data/messages.jsonl \
 		--test $(SHARED)/data/complaints/dev.jsonl --test data/messages.jsonl \
+		--draw-weight '*likely*=0' --draw-weight '*random*=3' --draw-weight '*enriched*=3' \
 		--out models/default --overwrite
 
 check-python:

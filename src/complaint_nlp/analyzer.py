@@ -15,7 +15,7 @@ from complaint_nlp.classify.scores import PRIMARY_EMOTION, Scores
 from complaint_nlp.labels import TASKS, Category, Demand, Emotion, Intent, Language, Need, Subcategory, Urgency
 from complaint_nlp.playbook.first_reply import FirstReplies
 from complaint_nlp.report import Decision, LabelResult, Report, Span, Status, Strategy
-from complaint_nlp.text import NormalizedText, Normalizer, Region, Script
+from complaint_nlp.text import NormalizedText, Normalizer, NormalizerConfig, Region, Script
 from complaint_nlp.triage.routing import Router
 from complaint_nlp.triage.safety import SafetyRules
 
@@ -52,7 +52,7 @@ class Analyzer:
         self.bundle = bundle
         self.max_chars = max_chars
         self._load_arguments: tuple[Any, ...] = ()
-        self._normalizer = Normalizer()
+        self._normalizer = Normalizer(NormalizerConfig(max_chars=max_chars))
         self._classifier = LinearClassifier(bundle)
         self._decider = Decider(parse_calibration(bundle.json(CALIBRATION), bundle.path))
         self._router = router
@@ -161,7 +161,7 @@ class Analyzer:
 
     def _prepare(self, text: object) -> NormalizedText | Report:
         """Return the normalised message, or the report that says why there is nothing to analyse."""
-        if text is None or text != text:  # noqa: PLR0124 - NaN, how tables write a missing text
+        if text is None or _is_nan(text):
             return Report("", Status.EMPTY)
         if not isinstance(text, str):
             return Report("", Status.ERROR, error=f"a message is text, got {type(text).__name__}")
@@ -244,6 +244,14 @@ class Analyzer:
 
 def _reload(model: str, routing: str | None, safety_rules: str | None, max_chars: int) -> Analyzer:
     return Analyzer.load(model, routing=routing, safety_rules=safety_rules, max_chars=max_chars)
+
+
+def _is_nan(text: object) -> bool:
+    """Return whether ``text`` is NaN, how tables write a missing text."""
+    try:
+        return bool(text != text)  # noqa: PLR0124 - only NaN differs from itself
+    except Exception:  # noqa: BLE001 - an array, say: whatever it is, it is not NaN
+        return False
 
 
 def _language(message: NormalizedText) -> Language:

@@ -87,7 +87,10 @@ class Urgency(StrEnum):
     @property
     def rank(self) -> int:
         """0 (low) to 3 (critical)."""
-        return list(Urgency).index(self)
+        return _URGENCY_RANKS[self]
+
+
+_URGENCY_RANKS = {urgency: rank for rank, urgency in enumerate(Urgency)}
 
 
 class Emotion(StrEnum):

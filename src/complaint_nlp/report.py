@@ -6,7 +6,7 @@ import html
 import json
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeVar
 
 from complaint_nlp.labels import TASKS, Category, Demand, Emotion, Intent, Language, Need, Subcategory, Urgency
 from complaint_nlp.labels import display_name as name_of
@@ -50,8 +50,7 @@ class Decision(StrEnum):
     """The model does not know: a person decides."""
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(NamedTuple):
     """Words of the original message that speak for a label.
 
     Attributes:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import signal
 import tempfile
 import time
 from collections import Counter, deque
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,16 +18,13 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from complaint_nlp.batch.formats import Reject, Row, format_of, open_rows, open_writer
+from complaint_nlp.batch.formats import Encoder, Reject, Row, format_of, open_output, open_rows
 from complaint_nlp.errors import DataError
 from complaint_nlp.labels import TASKS
 from complaint_nlp.report import arrow_schema
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     from complaint_nlp.analyzer import Analyzer
-    from complaint_nlp.batch.formats import Writer
 
 _CHUNK: Final = 512
 _ALONE_BYTES: Final = 1_000_000
@@ -105,27 +104,42 @@ def label_file(
         msg = f"{source}: has no column {text_column!r}; its columns are {', '.join(columns)} (use --text-column)"
         raise DataError(msg)
     labels = [item.name for item in arrow_schema()]
-    renamed = {name: f"input_{name}" if name in labels else name for name in columns}
+    renamed = _renamed(columns, labels)
     summary = LabelSummary(target, counts={name: Counter() for name in _COUNTED})
     arguments = (str(model), routing, safety_rules, datetime.now(UTC))
     count = workers or (1 if source.stat().st_size <= _ALONE_BYTES else min(os.cpu_count() or 1, _MAX_WORKERS))
     target.parent.mkdir(parents=True, exist_ok=True)
     with _staged(target) as staging, _label_function(count, arguments) as submit:
-        writer = open_writer(staging / target.name, format_of(target), [*renamed.values()], labels)
+        encoder, sink = open_output(staging / target.name, format_of(target), [*renamed.values()], labels)
         rejects = staging / (target.name + ".rejects.jsonl")
+        chunks = _chunks(rows, rejects, summary)
         try:
-            for batch in _labelled(rows, submit, text_column, waiting=2 * count, rejects=rejects, summary=summary):
-                writer.write([_joined(row, label, renamed) for row, label in batch])
+            for encoded, counts in _labelled(chunks, submit, (text_column, renamed, encoder), waiting=2 * count):
+                sink.write(encoded)
+                _add(summary, counts)
                 if progress is not None:
                     progress("labelling", summary.rows, 0)
         finally:
-            _close(writer)
+            sink.close()
         if summary.rejected:
             summary.rejects = target.with_name(rejects.name)
             rejects.replace(summary.rejects)
         (staging / target.name).replace(target)
     summary.seconds = time.monotonic() - began
     return summary
+
+
+def _renamed(columns: list[str], labels: list[str]) -> dict[str, str]:
+    """Return the name of every input column in the output; no two of them are the same."""
+    taken = {*labels, *columns}
+    renamed = {}
+    for name in columns:
+        new = name
+        while name in labels and new in taken:
+            new = f"input_{new}"
+        taken.add(new)
+        renamed[name] = new
+    return renamed
 
 
 _COUNTED: Final = ("status", "intent", "category", "urgency", "emotion", "department")
@@ -139,6 +153,9 @@ def _check_target(source: Path, target: Path, *, overwrite: bool) -> None:
     if target.exists() and target.resolve() == source.resolve():
         msg = f"{target}: is the input itself; write to another file"
         raise DataError(msg)
+    if target.is_dir():
+        msg = f"{target}: is a directory; write to a file"
+        raise DataError(msg)
     if target.exists() and not overwrite:
         msg = f"{target}: exists already; use --overwrite to replace it"
         raise DataError(msg)
@@ -151,22 +168,21 @@ def _staged(target: Path) -> Iterator[Path]:
         yield Path(folder)
 
 
-def _close(writer: Writer) -> None:
-    writer.close()
-
-
-Labels = list[dict[str, Any]]
+Counts = dict[str, Counter[str]]
+Job = tuple[str, dict[str, str], Encoder]
+"""What a process needs beside the rows: the text column, the names of the own columns, the output's encoder."""
+Submit = Callable[[list[dict[str, Any]], Job], "Future[tuple[Any, Counts]]"]
 
 
 @contextmanager
-def _label_function(workers: int, arguments: tuple[Any, ...]) -> Iterator[Callable[[list[Any]], Future[Labels]]]:
-    """Yield a function that labels a list of texts, here or in one of several processes."""
+def _label_function(workers: int, arguments: tuple[Any, ...]) -> Iterator[Submit]:
+    """Yield a function that labels and encodes rows, here or in one of several processes."""
     if workers == 1:
         _load(*arguments)
 
-        def here(texts: list[Any]) -> Future[Labels]:
-            future: Future[Labels] = Future()
-            future.set_result(_label(texts))
+        def here(rows: list[dict[str, Any]], job: Job) -> Future[tuple[Any, Counts]]:
+            future: Future[tuple[Any, Counts]] = Future()
+            future.set_result(_label(rows, job))
             return future
 
         yield here
@@ -177,7 +193,7 @@ def _label_function(workers: int, arguments: tuple[Any, ...]) -> Iterator[Callab
     pool: Executor = ProcessPoolExecutor(workers, mp_context=context, initializer=_load, initargs=arguments)
     with pool:
         try:
-            yield lambda texts: pool.submit(_label, texts)
+            yield lambda rows, job: pool.submit(_label, rows, job)
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
@@ -189,60 +205,62 @@ _ANALYZER: dict[str, Any] = {}
 def _load(model: str, routing: str | Path | None, safety_rules: str | Path | None, received_at: datetime) -> None:
     from complaint_nlp.analyzer import Analyzer
 
+    # an interrupt is the main process's to handle: it stops the others
+    if multiprocessing.parent_process() is not None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
     _ANALYZER["analyzer"] = Analyzer.load(model, routing=routing, safety_rules=safety_rules)
     _ANALYZER["received_at"] = received_at
 
 
-def _label(texts: list[Any]) -> Labels:
+def _label(rows: list[dict[str, Any]], job: Job) -> tuple[Any, Counts]:
+    text_column, renamed, encoder = job
     analyzer: Analyzer = _ANALYZER["analyzer"]
-    reports = analyzer.analyze_batch(texts, batch_size=_CHUNK, received_at=_ANALYZER["received_at"])
-    return [report.to_columns() for report in reports]
-
-
-def _labelled(
-    rows: Iterator[Row | Reject],
-    submit: Callable[[list[Any]], Future[Labels]],
-    text_column: str,
-    *,
-    waiting: int,
-    rejects: Path,
-    summary: LabelSummary,
-) -> Iterator[list[tuple[Row, dict[str, Any]]]]:
-    """Yield labelled rows in order, keeping at most ``waiting`` chunks under way."""
-    pending: deque[tuple[list[Row], Future[Labels]]] = deque()
-    with rejects.open("w", encoding="utf-8") as set_aside:
-        chunks = iter(lambda: list(islice(rows, _CHUNK)), [])
-        for chunk in chunks:
-            good = [row for row in chunk if isinstance(row, Row)]
-            for row in chunk:
-                if isinstance(row, Reject):
-                    summary.rejected += 1
-                    record = {"row": row.number, "reason": row.reason, "content": row.content[:2000]}
-                    set_aside.write(json.dumps(record, ensure_ascii=True) + "\n")
-            pending.append((good, submit([row.values.get(text_column) for row in good])))
-            if len(pending) > waiting:
-                yield _finished(pending.popleft(), summary)
-        while pending:
-            yield _finished(pending.popleft(), summary)
-
-
-def _finished(item: tuple[list[Row], Future[Labels]], summary: LabelSummary) -> list[tuple[Row, dict[str, Any]]]:
-    rows, future = item
-    labels = future.result()
-    summary.rows += len(rows)
-    for label in labels:
-        for name, counter in summary.counts.items():
+    texts = [row.get(text_column) for row in rows]
+    counts: Counts = {name: Counter() for name in _COUNTED}
+    labelled = []
+    for row, report in zip(rows, analyzer.analyze_stream(texts, received_at=_ANALYZER["received_at"]), strict=True):
+        label = report.to_columns()
+        for name, counter in counts.items():
             value = label[name]
             if isinstance(value, list):
                 counter.update(value[:1] if TASKS[name].kind == "primary_multilabel" else value)
             elif value is not None:
                 counter[str(value)] += 1
-    return list(zip(rows, labels, strict=True))
+        # a column that only later lines of a JSONL file have may bear the name of a label too
+        own = {renamed.get(key, f"input_{key}" if key in label else key): value for key, value in row.items()}
+        labelled.append({**own, **label})
+    return encoder(labelled), counts
 
 
-def _joined(row: Row, label: dict[str, Any], renamed: dict[str, str]) -> dict[str, Any]:
-    own = {renamed.get(name, f"input_{name}" if name in label else name): value for name, value in row.values.items()}
-    return {**own, **label}
+def _chunks(rows: Iterator[Row | Reject], rejects: Path, summary: LabelSummary) -> Iterator[list[dict[str, Any]]]:
+    """Yield the good rows in pieces and write the others to the list of rejects."""
+    with rejects.open("w", encoding="utf-8") as set_aside:
+        while chunk := list(islice(rows, _CHUNK)):
+            for row in chunk:
+                if isinstance(row, Reject):
+                    summary.rejected += 1
+                    record = {"row": row.number, "reason": row.reason, "content": row.content[:2000]}
+                    set_aside.write(json.dumps(record, ensure_ascii=True) + "\n")
+            yield [row.values for row in chunk if isinstance(row, Row)]
+
+
+def _labelled(
+    chunks: Iterator[list[dict[str, Any]]], submit: Submit, job: Job, *, waiting: int
+) -> Iterator[tuple[Any, Counts]]:
+    """Yield encoded rows in order, keeping at most ``waiting`` chunks under way."""
+    pending: deque[Future[tuple[Any, Counts]]] = deque()
+    for chunk in chunks:
+        pending.append(submit(chunk, job))
+        if len(pending) > waiting:
+            yield pending.popleft().result()
+    while pending:
+        yield pending.popleft().result()
+
+
+def _add(summary: LabelSummary, counts: Counts) -> None:
+    summary.rows += counts["status"].total()
+    for name, counter in counts.items():
+        summary.counts[name].update(counter)
 
 
 def read_rows(path: Path, count: int) -> list[dict[str, Any]]:

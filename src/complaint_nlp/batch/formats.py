@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
+import io
 import json
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any, Final, Protocol
@@ -10,7 +12,7 @@ from typing import IO, TYPE_CHECKING, Any, Final, Protocol
 from complaint_nlp.errors import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 FORMATS: Final = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
@@ -34,6 +36,16 @@ class Reject:
     number: int
     reason: str
     content: str
+
+
+def _keep_broken(error: UnicodeError) -> tuple[str, int]:
+    """Return every broken byte as a lone surrogate: ``surrogateescape``, but for bytes below 128 in UTF-16 too."""
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    return "".join(chr(0xDC00 + byte) for byte in error.object[error.start : error.end]), error.end
+
+
+codecs.register_error("complaint_nlp.keep_broken", _keep_broken)
 
 
 def format_of(path: Path) -> str:
@@ -82,13 +94,18 @@ def open_rows(path: Path, encoding: str | None) -> tuple[list[str], Iterator[Row
             return _parquet_rows(path)
         chosen = encoding or detect_encoding(path)
         # broken bytes survive as lone surrogates, so that only their own row is set aside
-        stream = path.open(encoding=chosen, errors="surrogateescape", newline="")
+        stream = path.open(encoding=chosen, errors="complaint_nlp.keep_broken", newline="")
     except (OSError, LookupError) as error:
         msg = f"{path}: cannot be read: {error}"
         raise DataError(msg) from error
-    if kind == "jsonl":
-        return _jsonl_rows(stream)
-    return _csv_rows(path, stream, "\t" if kind == "tsv" else ",")
+    try:
+        if kind == "jsonl":
+            return _jsonl_rows(stream)
+        return _csv_rows(path, stream, "\t" if kind == "tsv" else ",")
+    except (csv.Error, UnicodeError) as error:
+        stream.close()
+        msg = f"{path}: its first line cannot be read: {error}"
+        raise DataError(msg) from error
 
 
 def _csv_rows(path: Path, stream: IO[str], delimiter: str) -> tuple[list[str], Iterator[Row | Reject]]:
@@ -136,12 +153,8 @@ def _is_broken(text: str) -> bool:
 
 
 def _jsonl_rows(stream: IO[str]) -> tuple[list[str], Iterator[Row | Reject]]:
-    first = next((line for line in iter(stream.readline, "") if line.strip()), "")
+    columns = _first_keys(stream)
     stream.seek(0)
-    try:
-        record = json.loads(first)
-    except ValueError:
-        record = {}  # a broken first line is set aside like any other
 
     def rows() -> Iterator[Row | Reject]:
         with stream:
@@ -153,15 +166,29 @@ def _jsonl_rows(stream: IO[str]) -> tuple[list[str], Iterator[Row | Reject]]:
                     continue
                 try:
                     values = json.loads(line)
-                except ValueError as error:
+                except (ValueError, RecursionError) as error:
                     yield Reject(number, f"not valid JSON: {error}", line.rstrip("\n"))
                     continue
-                if isinstance(values, dict):
-                    yield Row(number, values)
-                else:
+                if not isinstance(values, dict):
                     yield Reject(number, "not a JSON object", line.rstrip("\n"))
+                elif "\\u" in line and _is_broken(json.dumps(values, ensure_ascii=False)):
+                    yield Reject(number, "holds half a character (a lone surrogate)", line.rstrip("\n"))
+                else:
+                    yield Row(number, values)
 
-    return list(record) if isinstance(record, dict) else [], rows()
+    return columns, rows()
+
+
+def _first_keys(stream: IO[str]) -> list[str]:
+    """Return the keys of the first line that is a JSON object; broken lines before it are set aside later."""
+    for line in iter(stream.readline, ""):
+        try:
+            record = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(record, dict):
+            return list(record)
+    return []
 
 
 def _parquet_rows(path: Path) -> tuple[list[str], Iterator[Row | Reject]]:
@@ -185,39 +212,26 @@ def _parquet_rows(path: Path) -> tuple[list[str], Iterator[Row | Reject]]:
     return list(file.schema_arrow.names), rows()
 
 
-class Writer(Protocol):
-    """Writes rows of columns to an open file."""
+class Encoder(Protocol):
+    """Turns rows of columns into what its :class:`Sink` appends; picklable, for it runs where the labelling is done."""
 
-    def write(self, rows: Sequence[dict[str, Any]]) -> None:
-        """Append rows; all have the same keys in the same order."""
-
-    def close(self) -> None:
-        """Finish the file."""
+    def __call__(self, rows: Sequence[dict[str, Any]]) -> Any:  # noqa: ANN401 - str, or rows for Parquet
+        """Return the encoded rows."""
 
 
-class CsvWriter:
-    """UTF-8 with a byte order mark, which Excel needs; lists are joined by ``|``, evidence is JSON.
+@dataclass(frozen=True, slots=True)
+class CsvEncoder:
+    """Lists are joined by ``|``, evidence is JSON."""
 
-    Args:
-        path: file to create.
-        columns: all columns in order.
-        delimiter: between cells.
-    """
+    columns: tuple[str, ...]
+    delimiter: str
 
-    def __init__(self, path: Path, columns: Sequence[str], delimiter: str) -> None:
-        self._stream = path.open("w", encoding="utf-8-sig", newline="")
-        self._columns = list(columns)
-        self._writer = csv.writer(self._stream, delimiter=delimiter)
-        self._writer.writerow(self._columns)
-
-    def write(self, rows: Sequence[dict[str, Any]]) -> None:
-        """Append rows."""
-        columns = self._columns
-        self._writer.writerows([_cell(row.get(name)) for name in columns] for row in rows)
-
-    def close(self) -> None:
-        """Finish the file."""
-        self._stream.close()
+    def __call__(self, rows: Sequence[dict[str, Any]]) -> str:
+        """Return CSV lines."""
+        stream = io.StringIO()
+        writer = csv.writer(stream, delimiter=self.delimiter)
+        writer.writerows([_cell(row.get(name)) for name in self.columns] for row in rows)
+        return stream.getvalue()
 
 
 def _cell(value: Any) -> Any:  # noqa: ANN401 - any cell
@@ -236,31 +250,53 @@ def _cell(value: Any) -> Any:  # noqa: ANN401 - any cell
     return value.isoformat() if hasattr(value, "isoformat") else value
 
 
-class JsonlWriter:
-    """One JSON object a line, UTF-8, lists as lists.
-
-    Args:
-        path: file to create.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._stream = path.open("w", encoding="utf-8")
-
-    def write(self, rows: Sequence[dict[str, Any]]) -> None:
-        """Append rows."""
-        for row in rows:
-            self._stream.write(json.dumps(row, ensure_ascii=False, default=_plain) + "\n")
-
-    def close(self) -> None:
-        """Finish the file."""
-        self._stream.close()
+def encode_jsonl(rows: Sequence[dict[str, Any]]) -> str:
+    """Return one JSON object a line, lists as lists."""
+    return "".join(json.dumps(row, ensure_ascii=False, default=_plain) + "\n" for row in rows)
 
 
 def _plain(value: Any) -> str:  # noqa: ANN401 - whatever JSON does not know
     return str(value.isoformat()) if hasattr(value, "isoformat") else str(value)
 
 
-class ParquetWriter:
+def keep_rows(rows: Sequence[dict[str, Any]]) -> Sequence[dict[str, Any]]:
+    """Return the rows as they are: Parquet gets its types from all of them together."""
+    return rows
+
+
+class Sink(Protocol):
+    """A file that grows by encoded rows."""
+
+    def write(self, encoded: Any) -> None:  # noqa: ANN401 - what the format's encoder returned
+        """Append encoded rows."""
+
+    def close(self) -> None:
+        """Finish the file."""
+
+
+class TextSink:
+    """A text file.
+
+    Args:
+        path: file to create.
+        encoding: UTF-8, for CSV with the byte order mark that Excel needs.
+        head: what stands before the first row.
+    """
+
+    def __init__(self, path: Path, encoding: str, head: str) -> None:
+        self._stream = path.open("w", encoding=encoding, newline="")
+        self._stream.write(head)
+
+    def write(self, encoded: str) -> None:
+        """Append encoded rows."""
+        self._stream.write(encoded)
+
+    def close(self) -> None:
+        """Finish the file."""
+        self._stream.close()
+
+
+class ParquetSink:
     """Typed columns: the labels by their schema, the input's own by what its first rows hold.
 
     Args:
@@ -274,7 +310,7 @@ class ParquetWriter:
         self._writer: Any = None
         self._schema: Any = None
 
-    def write(self, rows: Sequence[dict[str, Any]]) -> None:
+    def write(self, encoded: Sequence[dict[str, Any]]) -> None:
         """Append rows.
 
         Raises:
@@ -289,12 +325,12 @@ class ParquetWriter:
             if self._writer is None:
                 fields = []
                 for name in self._own:
-                    kind = pa.array([row.get(name) for row in rows]).type
+                    kind = pa.array([row.get(name) for row in encoded]).type
                     fields.append(pa.field(name, pa.string() if pa.types.is_null(kind) else kind))
                 labels = arrow_schema()
                 self._schema = pa.schema([*fields, *labels], metadata=labels.metadata)
                 self._writer = pq.ParquetWriter(self._path, self._schema, compression="zstd")
-            self._writer.write_table(pa.Table.from_pylist(list(rows), schema=self._schema))
+            self._writer.write_table(pa.Table.from_pylist(list(encoded), schema=self._schema))
         except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
             msg = f"a value does not fit the type of its column in Parquet: {error}; write JSONL instead"
             raise DataError(msg) from error
@@ -306,12 +342,11 @@ class ParquetWriter:
         self._writer.close()
 
 
-def open_writer(path: Path, kind: str, own: Sequence[str], labels: Sequence[str]) -> Writer:
-    """Return a writer for a file of the format ``kind`` at ``path``."""
-    makers: dict[str, Callable[[], Writer]] = {
-        "csv": lambda: CsvWriter(path, [*own, *labels], ","),
-        "tsv": lambda: CsvWriter(path, [*own, *labels], "\t"),
-        "jsonl": lambda: JsonlWriter(path),
-        "parquet": lambda: ParquetWriter(path, own),
-    }
-    return makers[kind]()
+def open_output(path: Path, kind: str, own: Sequence[str], labels: Sequence[str]) -> tuple[Encoder, Sink]:
+    """Return how rows are encoded and where they go, for a file of the format ``kind`` at ``path``."""
+    if kind == "parquet":
+        return keep_rows, ParquetSink(path, own)
+    if kind == "jsonl":
+        return encode_jsonl, TextSink(path, "utf-8", "")
+    encoder = CsvEncoder((*own, *labels), "\t" if kind == "tsv" else ",")
+    return encoder, TextSink(path, "utf-8-sig", encoder([{name: name for name in encoder.columns}]))

@@ -182,7 +182,11 @@ def write_bundle(
         if target.exists():
             old = staging.with_name(staging.name + ".old")
             target.replace(old)
-            staging.replace(target)
+            try:
+                staging.replace(target)
+            except BaseException:
+                old.replace(target)
+                raise
             shutil.rmtree(old)
         else:
             staging.replace(target)
@@ -207,13 +211,15 @@ def map_npz(path: Path) -> dict[str, NDArray[Any]]:
             for info in archive.infolist():
                 if info.compress_type != zipfile.ZIP_STORED:
                     msg = f"{path}: {info.filename} is compressed and cannot be mapped"
-                    raise ModelError(msg)
+                    raise ModelError(msg)  # noqa: TRY301 - passed on below
                 stream.seek(info.header_offset + _LOCAL_HEADER_BYTES - 4)
                 lengths = stream.read(4)
                 stream.seek(int.from_bytes(lengths[:2], "little") + int.from_bytes(lengths[2:], "little"), os.SEEK_CUR)
                 array = _map_npy(path, stream, info.filename)
                 arrays[info.filename.removesuffix(".npy")] = array
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+    except ModelError:
+        raise
+    except Exception as error:  # damage shows as many kinds of errors in zipfile and NumPy
         msg = f"{path}: not an archive of plain arrays: {error}"
         raise ModelError(msg) from error
     return arrays

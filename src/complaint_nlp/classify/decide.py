@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from complaint_nlp.classify.scores import PRIMARY_EMOTION
 from complaint_nlp.errors import ModelError
-from complaint_nlp.labels import TASKS, Category, Subcategory
+from complaint_nlp.labels import TASKS, Category, Intent, Subcategory
 from complaint_nlp.report import Decision
 
 if TYPE_CHECKING:
@@ -78,7 +78,14 @@ def parse_calibration(content: Any, path: Path) -> Calibration:  # noqa: ANN401 
     for name, task in TASKS.items():
         given = calibration.tasks.get(name)
         needed = (
-            (given.auto, given.suggest, given.decide if task.kind == "multilabel" else given.offsets) if given else ()
+            (
+                given.auto,
+                given.suggest,
+                *([given.decide] if task.is_multilabel else []),
+                *([given.offsets] if task.kind != "multilabel" else []),
+            )
+            if given
+            else ()
         )
         if given is None or any(set(part) != set(task.values) for part in needed):
             msg = f"{path / CALIBRATION}: {name}: thresholds for {', '.join(task.values)} are needed, one each"
@@ -103,6 +110,7 @@ class Decided:
     decisions: list[Decision]
 
 
+_COMPLAINT: Final = list(Intent).index(Intent.COMPLAINT)
 _LEVELS: Final = (Decision.REVIEW, Decision.SUGGEST, Decision.AUTO)
 _PARENTS: Final = np.array([list(Category).index(sub.category) for sub in Subcategory])
 
@@ -141,10 +149,14 @@ class Decider:
         chosen: dict[str, NDArray[np.bool_]] = {}
         for name in ("category", "subcategory", "needs", "demands"):
             chosen[name] = probabilities[name] >= self._least[name]
+        result["intent"] = self._exclusive("intent", probabilities["intent"])
+        self._give_complaints_a_category(result["intent"], chosen["category"], probabilities["category"])
         chosen["subcategory"] = self._consistent(
             chosen["category"], chosen["subcategory"], probabilities["subcategory"]
         )
         for name, task in TASKS.items():
+            if name == "intent":
+                continue
             if task.kind in ("single", "ordinal"):
                 result[name] = self._exclusive(name, probabilities[name])
             elif name == "emotion":
@@ -152,9 +164,19 @@ class Decider:
             else:
                 rank = probabilities[name]
                 if name == "subcategory":  # category by category, in the order in which those are reported
-                    rank = rank + 2 * (probabilities["category"] * chosen["category"])[:, _PARENTS]
+                    ranked = np.where(chosen["category"], probabilities["category"], -1.0)
+                    place = np.argsort(np.argsort(-ranked, axis=1, kind="stable"), axis=1)
+                    rank = rank + 2 * (len(Category) - place)[:, _PARENTS]
                 result[name] = self._several(name, probabilities[name], chosen[name], rank)
         return result
+
+    @staticmethod
+    def _give_complaints_a_category(
+        intent: Decided, chosen: NDArray[np.bool_], probabilities: NDArray[np.float32]
+    ) -> None:
+        """Choose the likeliest category of complaints that reached none: a complaint is about something."""
+        lacking = np.flatnonzero((intent.primary == _COMPLAINT) & ~chosen.any(axis=1))
+        chosen[lacking, probabilities[lacking].argmax(axis=1)] = True
 
     @staticmethod
     def _consistent(

@@ -6,7 +6,7 @@ every occurrence of a feature adds, and what an occurrence adds belongs to the c
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -74,33 +74,55 @@ def signal_matrix(messages: Sequence[NormalizedText]) -> NDArray[np.float32]:
     return scaled
 
 
-@dataclass(frozen=True, slots=True)
 class LinearAttribution:
-    """Exact shares of every word in the scores of a batch."""
+    """Exact shares of every word in the scores of a batch.
 
-    encoded: Encoded
-    weights: NDArray[np.int8]
-    row_scale: NDArray[np.float32]
+    Args:
+        encoded: the batch.
+        weights: (features, outputs) stored weights.
+        row_scale: (features,) what they are multiplied with.
+    """
+
+    def __init__(self, encoded: Encoded, weights: NDArray[np.int8], row_scale: NDArray[np.float32]) -> None:
+        self._encoded = encoded
+        self._flat_weights = weights.reshape(-1)
+        self._outputs = weights.shape[1]
+        self._row_scale = row_scale
+
+    @cached_property
+    def _occurrences(self) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int32]]:
+        """Where every occurrence's row of weights begins, what a weight is worth per character, and its end."""
+        encoded = self._encoded
+        first = encoded.columns.astype(np.int64) * self._outputs
+        worth = self._row_scale[encoded.columns] * encoded.share / encoded.lengths
+        return first, worth.astype(np.float32), encoded.starts + encoded.lengths
+
+    @cached_property
+    def _tokens(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """Row, start and end of every token, the latter two counted within its message."""
+        encoded = self._encoded
+        rows = np.searchsorted(encoded.offsets, encoded.tokens, side="right") - 1
+        begin = encoded.offsets[rows]
+        ends = np.append(encoded.tokens[1:], encoded.offsets[-1])
+        return rows, encoded.tokens - begin, ends - begin
 
     def token_weights(self, head: str, chosen: NDArray[np.int64]) -> TokenWeights:
         """Return how much every token adds to the log-odds of its message's chosen value."""
-        encoded = self.encoded
+        encoded = self._encoded
         total = int(encoded.offsets[-1])
-        column = np.where(chosen >= 0, chosen + head_slices()[head].start, 0)[encoded.rows]
-        added = self.weights[encoded.columns, column] * (self.row_scale[encoded.columns] * encoded.share)
-        added = np.where(chosen[encoded.rows] >= 0, added / encoded.lengths, 0.0)
-        # every covered character gets its part: +part at the start, -part after the end, summed up
-        steps = np.bincount(encoded.starts, weights=added, minlength=total + 1)
-        steps -= np.bincount(encoded.starts + encoded.lengths, weights=added, minlength=total + 1)
-        tokens = encoded.tokens
-        if not len(tokens):
+        if not total:
             empty = np.zeros(0, dtype=np.int64)
             return TokenWeights(np.zeros(0), empty, empty, empty)
-        weights = np.add.reduceat(np.cumsum(steps)[:total], tokens)
-        rows = np.searchsorted(encoded.offsets, tokens, side="right") - 1
-        ends = np.append(tokens[1:], total)
-        begin = encoded.offsets[rows]
-        return TokenWeights(weights, rows, tokens - begin, ends - begin)
+        first, worth, ends = self._occurrences
+        output = np.where(chosen >= 0, chosen + head_slices()[head].start, 0)
+        added = self._flat_weights[first + output[encoded.rows]] * worth
+        # every covered character gets its part: +part at the start, -part after the end, summed up
+        steps = np.bincount(encoded.starts, weights=added, minlength=total + 1)
+        steps -= np.bincount(ends, weights=added, minlength=total + 1)
+        rows, starts, stops = self._tokens
+        weights = np.add.reduceat(np.cumsum(steps)[:total], encoded.tokens)
+        weights[chosen[rows] < 0] = 0.0
+        return TokenWeights(weights, rows, starts, stops)
 
 
 class LinearClassifier:
@@ -130,9 +152,10 @@ class LinearClassifier:
                 found = arrays[name].shape if name in arrays else "nothing"
                 msg = f"{bundle.path / ARRAYS}: {name} should have the shape {shape}, found {found}"
                 raise ModelError(msg)
-        self._vocabulary = Vocabulary(np.asarray(arrays["keys"]))
+        self._vocabulary = Vocabulary(arrays["keys"].view(np.ndarray))
         self._idf = np.asarray(arrays["idf"], dtype=np.float32)
-        self._weights: NDArray[np.int8] = arrays["weights"]
+        # a plain view: numpy.memmap pays for every slice that it might be written back
+        self._weights: NDArray[np.int8] = arrays["weights"].view(np.ndarray)
         self._row_scale = np.asarray(arrays["row_scale"], dtype=np.float32)
         self._signal_weights = np.asarray(arrays["signal_weights"], dtype=np.float32)
         self._bias = np.asarray(arrays["bias"], dtype=np.float32)

@@ -122,7 +122,14 @@ def train(
     notes: Annotated[Path | None, typer.Option("--notes", help="Markdown to put into the model card.")] = None,
     name: Annotated[str, typer.Option("--name", help="Name of the model in its card.")] = "custom",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT when it exists.")] = False,
-    seed: Annotated[int, typer.Option("--seed")] = 0,
+    draw_weight: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--draw-weight",
+            help="PATTERN=N: messages whose 'draw' fits count N times for calibration and thresholds; may be repeated.",
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Of the folds and the solver.")] = 0,
 ) -> None:
     """Train a model bundle on labelled messages (JSONL, see docs/labels.md)."""
     from complaint_nlp.cli.show import print_evaluation, progress_bar
@@ -134,11 +141,27 @@ def train(
         raise DataError(msg)
     with progress_bar() as progress:
         result = train_bundle(
-            data, out, test=test or [], name=name, notes=notes, overwrite=overwrite, seed=seed, progress=progress
+            data,
+            out,
+            test=test or [],
+            name=name,
+            notes=notes,
+            overwrite=overwrite,
+            draw_weights=[_draw_weight(item) for item in draw_weight or []],
+            seed=seed,
+            progress=progress,
         )
     for title, evaluation in result.evaluations.items():
         print_evaluation(title, evaluation)
     typer.echo(f"bundle written to {out} (hash {result.bundle.hash[:12]})", err=True)
+
+
+def _draw_weight(item: str) -> tuple[str, int]:
+    pattern, _, number = item.rpartition("=")
+    if not pattern or not number.isdecimal():
+        msg = f"--draw-weight {item}: expected PATTERN=N with a whole number N, such as '*likely*=0'"
+        raise typer.BadParameter(msg)
+    return pattern, int(number)
 
 
 @app.command()

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
@@ -51,7 +52,8 @@ def print_report(report: Report) -> None:
     console = Console()
     language: Language = "zh-Hans" if report.script == "simplified" else "zh-Hant"
     if report.status is not Status.OK:
-        console.print(f"[bold]{report.status.value}[/bold]: {report.error or 'nothing to analyse'}", highlight=False)
+        why = escape(report.error or "nothing to analyse")
+        console.print(f"[bold]{report.status.value}[/bold]: {why}", highlight=False)
         return
     marked = Text(report.text)
     for name, style in _EVIDENCE_STYLES.items():
@@ -89,7 +91,7 @@ def print_preview(target: Path, text_column: str, rows: int) -> None:
     """Print the first labelled rows of a file as a coloured table."""
     from complaint_nlp.batch.files import read_rows
 
-    table = Table(title=str(target), show_lines=True)
+    table = Table(title=escape(str(target)), show_lines=True)
     for title, width in (
         ("message", 40),
         ("category", None),
@@ -117,9 +119,8 @@ def print_summary(summary: LabelSummary) -> None:
     """Print what a labelling run did and found."""
     console = Console(stderr=True)
     rate = summary.rows / summary.seconds if summary.seconds else 0.0
-    console.print(
-        f"[bold]{summary.rows:,}[/bold] rows labelled in {summary.seconds:.1f} s ({rate:,.0f}/s) → {summary.target}"
-    )
+    target = escape(str(summary.target))
+    console.print(f"[bold]{summary.rows:,}[/bold] rows labelled in {summary.seconds:.1f} s ({rate:,.0f}/s) → {target}")
     table = Table(box=None, pad_edge=False)
     table.add_column("")
     table.add_column("", overflow="fold")
@@ -128,13 +129,13 @@ def print_summary(summary: LabelSummary) -> None:
         table.add_row(title, "  ".join(parts))
     console.print(table)
     if summary.rejected:
-        console.print(f"[yellow]{summary.rejected:,} rows set aside[/yellow] → {summary.rejects}")
+        console.print(f"[yellow]{summary.rejected:,} rows set aside[/yellow] → {escape(str(summary.rejects))}")
 
 
 def print_evaluation(title: str, evaluation: Evaluation, *, by_value: bool = False) -> None:
     """Print the figures of an evaluation."""
     console = Console()
-    table = Table(title=f"{title} ({evaluation.messages:,} messages)")
+    table = Table(title=f"{escape(title)} ({evaluation.messages:,} messages)")
     for column in ("task", "macro-F1", "micro-F1", "exact", "kappa", "messages"):
         table.add_column(column, justify="left" if column == "task" else "right")
     for name, score in evaluation.tasks.items():

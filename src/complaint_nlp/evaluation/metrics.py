@@ -43,7 +43,8 @@ class TaskScore:
         macro_f1: mean F1 over the values that occur in the reference labels, 0 to 1.
         micro_f1: F1 over all decisions together, 0 to 1.
         exact_match: share of messages whose whole answer is right, order aside, 0 to 1.
-        kappa: quadratically weighted kappa for tasks on a scale (-1 to 1), else ``None``.
+        kappa: quadratically weighted kappa for tasks on a scale (-1 to 1), else ``None``; also where only one value
+            occurs, which leaves it undefined.
         values: figures of every value.
     """
 
@@ -166,7 +167,7 @@ def _single(
     occurring = support > 0
     answered = given >= 0
     kappa = None
-    if ordinal and answered.any():
+    if ordinal and len({*wanted[answered].tolist(), *given[answered].tolist()}) > 1:  # undefined for a single value
         kappa = float(cohen_kappa_score(wanted[answered], given[answered], labels=numbers, weights="quadratic"))
     return TaskScore(
         messages=len(truth),

@@ -32,11 +32,13 @@ class FirstReplyFile(Strict):
         for name, section, values in sections:
             for value in values:
                 if value not in section:
-                    raise WrongEntry((name,), f"{value!r} is missing")
-        for urgency, wording in self.next.items():
-            for key, text in (("zh-Hant", wording.hant), ("zh-Hans", wording.hans)):
-                if text.replace("{hours}", "").count("{"):
-                    raise WrongEntry(("next", urgency.value, key), "the only variable here is {hours}")
+                    raise WrongEntry((name,), f"{str(value)!r} is missing")
+            for label, wording in section.items():
+                for key, text in (("zh-Hant", wording.hant), ("zh-Hans", wording.hans)):
+                    rest = text.replace("{hours}", "") if name == "next" else text
+                    if "{" in rest or "}" in rest:
+                        variables = "the only variable here is {hours}" if name == "next" else "no variables here"
+                        raise WrongEntry((name, str(label), key), variables)
         return self
 
 

@@ -84,7 +84,9 @@ def load_yaml(path: str | Path, schema: type[Schema]) -> Schema:
         node = yaml.compose(source, Loader=yaml.SafeLoader)
         _refuse_repeated_keys(node, path)
         content = yaml.safe_load(source)
-    except yaml.YAMLError as error:
+    except ConfigError:
+        raise
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: a date or number that is none
         mark = getattr(error, "problem_mark", None)
         where = f"{path}:{mark.line + 1}" if mark else str(path)
         msg = f"{where}: not valid YAML: {getattr(error, 'problem', None) or error}"
@@ -108,6 +110,9 @@ def _refuse_repeated_keys(node: yaml.Node | None, path: Path) -> None:
         seen: dict[str, int] = {}
         for key, value in node.value:
             line = key.start_mark.line + 1
+            if not isinstance(key, yaml.ScalarNode):
+                msg = f"{path}:{line}: a key must be a plain word"
+                raise ConfigError(msg)
             if key.value in seen:
                 msg = f"{path}:{line}: key {key.value!r} stands already in line {seen[key.value]}"
                 raise ConfigError(msg)

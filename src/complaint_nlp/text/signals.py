@@ -11,7 +11,7 @@ __all__ = ["find_signals"]
 
 _SHOUT = re.compile(r"[！？!?]+")
 _ELLIPSIS = re.compile(r"…+|\.{3,}|。{2,}|．{2,}")
-_REPEAT = re.compile(r"([^\W\d_])\1{2,}")
+_REPEAT = re.compile(r"(.)\1\1+")
 _CAPITALS = re.compile(r"(?<![A-Za-z0-9])[A-Z]{3,}(?:[ '][A-Z]{2,})*(?![A-Za-z0-9])")
 _SKIN = "\U0001f3fb-\U0001f3ff"
 _EMOJI = re.compile(
@@ -22,6 +22,10 @@ _EMOJI = re.compile(
 _FACE = re.compile(rf"[╮╭┐┌ヽ╰]?\(([^()\n{HAN}]{{1,16}}|[^()\n]{{1,10}})\)[╯╭╮┌┐ノﾉ︵┻━╰]*")
 _FACE_SIGNS = frozenset("´`｀^ω∀・;Дд╯□°︵ಠ益◕‿_≧≦▽﹏╥◡¬•ˊˋˇ皿﹃﹀ε￣︶✧＞＜><*·~ノｏoOTｔ=－-′‵ ̄\u0304\u3064ｷ口⊙∩")
 _FEWEST_SIGNS = 2
+# One look each that spares most texts the patterns above.
+_MAYBE_ELLIPSIS = re.compile(r"…|\.\.|。。|．．")
+_MAYBE_EMOJI = re.compile(f"[{EMOJI}\xa9\xae\u2122\u20e3\U0001f1e6-\U0001f1ff]")
+_MAYBE_SHORT_FACE = re.compile(r"[:;=<^(]|[TQxXo-][TQDr_.]|OT|Q\.Q")
 _SHORT_FACE = re.compile(
     r"(?<![A-Za-z0-9])(?:[:;=][-'^o]?[)(|DPpO3/\\](?![A-Za-z0-9/])|[xX]D+(?![A-Za-z])|[TQ][_.]?[TQ](?![A-Za-z0-9])"
     r"|Q{2,}(?![A-Za-z0-9])|orz(?![A-Za-z])|OTZ(?![A-Za-z]))|>[_.﹏]?<(?!\w)|[-=][_.][-=]+|\^[_o.]?\^|=[ ]=|o\(╯□╰\)o"
@@ -34,10 +38,10 @@ def find_signals(text: str) -> Signals:
     return Signals(
         exclamations=tuple(mark for mark in shouts if "！" in mark.text or "!" in mark.text),
         questions=tuple(mark for mark in shouts if "？" in mark.text or "?" in mark.text),
-        ellipses=_marks(_ELLIPSIS, text),
-        repeats=_marks(_REPEAT, text),
-        capitals=_marks(_CAPITALS, text),
-        emoji=_marks(_EMOJI, text),
+        ellipses=_marks(_ELLIPSIS, text) if _MAYBE_ELLIPSIS.search(text) else (),
+        repeats=tuple(mark for mark in _marks(_REPEAT, text) if mark.text[0].isalpha()),
+        capitals=_marks(_CAPITALS, text) if text.lower() != text else (),
+        emoji=_marks(_EMOJI, text) if _MAYBE_EMOJI.search(text) else (),
         kaomoji=_kaomoji(text),
         intensifiers=_words("intensifier", text),
         cantonese=_words("cantonese", text),
@@ -52,11 +56,13 @@ def _marks(pattern: re.Pattern[str], text: str) -> tuple[Mark, ...]:
 def _kaomoji(text: str) -> tuple[Mark, ...]:
     """Return faces, in order."""
     found: list[Mark] = []
-    for match in _FACE.finditer(text):
+    for match in _FACE.finditer(text) if "(" in text else ():
         inside = match.group(1)
         signs = sum(char in _FACE_SIGNS for char in inside)
         if signs >= _FEWEST_SIGNS and not inside.isalnum() and signs * 2 >= len(inside.replace(" ", "")):
             found.append(Mark(match.group(), match.start(), match.end()))
+    if not _MAYBE_SHORT_FACE.search(text):
+        return tuple(found)
     inside_of = [(mark.start, mark.end) for mark in found]
     at = 0
     for match in _SHORT_FACE.finditer(text):

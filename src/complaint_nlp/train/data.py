@@ -29,6 +29,7 @@ class LabelledMessage:
         source: the collection it comes from; "" when not given.
         trade: the customer's kind of business partner ("bank"); "" when not given. Messages of one trade are kept
             together whenever data is split, so that figures say how a model does on trades it has not seen.
+        draw: how the message was drawn from its collection ("random", "likely:urgency=critical"); "" when not given.
     """
 
     id: str
@@ -36,6 +37,7 @@ class LabelledMessage:
     labels: dict[str, tuple[str, ...]]
     source: str = ""
     trade: str = ""
+    draw: str = ""
 
 
 def read_labelled(paths: str | Path | Iterable[str | Path], *, split: str | None = None) -> list[LabelledMessage]:
@@ -58,7 +60,7 @@ def read_labelled(paths: str | Path | Iterable[str | Path], *, split: str | None
                 message = parse_labelled(record, default_id=f"{path.name}:{number}")
                 if split is None or record.get("split", split) == split:
                     messages.append(message)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 problems.append(f"{path}:{number}: {error}")
                 if len(problems) == _MAX_LISTED:
                     raise DataError("\n".join([*problems, "(further lines were not checked)"])) from error
@@ -108,6 +110,5 @@ def parse_labelled(record: Any, *, default_id: str = "") -> LabelledMessage:  # 
         msg = "emotion: at least one value is needed"
         raise ValueError(msg)
     identifier = str(record.get("id", default_id))
-    return LabelledMessage(
-        identifier, record["text"], labels, str(record.get("source") or ""), str(record.get("trade") or "")
-    )
+    source, trade, draw = (str(record.get(key) or "") for key in ("source", "trade", "draw"))
+    return LabelledMessage(identifier, record["text"], labels, source, trade, draw)

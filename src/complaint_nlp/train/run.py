@@ -47,6 +47,7 @@ def train_bundle(
     name: str = "custom",
     notes: str | Path | None = None,
     overwrite: bool = False,
+    draw_weights: Sequence[tuple[str, int]] = (),
     seed: int = 0,
     progress: Progress | None = None,
 ) -> TrainingResult:
@@ -59,6 +60,7 @@ def train_bundle(
         name: name of the model.
         notes: a Markdown file to put into the model card: what the data is, its licences, limits.
         overwrite: replace ``out`` when it exists.
+        draw_weights: see :class:`LinearOptions`.
         seed: of folds and solver.
         progress: told what is going on.
 
@@ -73,7 +75,7 @@ def train_bundle(
     messages = read_labelled(data, split="train")
     tests = {Path(path).name: read_labelled(path, split="test") for path in test}
     _refuse_overlap(messages, tests)
-    options = LinearOptions(seed=seed)
+    options = LinearOptions(draw_weights=tuple(draw_weights), seed=seed)
     model = fit_linear(messages, options, progress) if progress else fit_linear(messages, options)
     evaluations = out_of_fold_evaluations(model, messages)
     trained_with = (

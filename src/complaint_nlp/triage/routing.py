@@ -91,12 +91,14 @@ class Router:
         Args:
             intent: decides where there is no grievance.
             categories: the decided categories, primary first.
-            subcategories: the decided sub-kinds, primary first.
+            subcategories: the decided sub-kinds, primary first; an incident among them leads the route of an urgent
+                case, however loud the other grievances are.
             urgency: sets the deadline and, with the table, the escalation.
             received_at: when the message came in; the deadline counts from here.
             language: of the department names.
         """
         table = self.table
+        subcategories = _incident_first(subcategories) if urgency.rank >= Urgency.HIGH.rank else subcategories
         target = self._target(intent, categories, subcategories)
         hours = table.respond_within_hours[urgency]
         threshold = target.escalate_from or table.escalate_from
@@ -119,3 +121,7 @@ class Router:
         if categories:
             return routes[categories[0].value]
         return self.table.intents[intent]
+
+
+def _incident_first(subcategories: Sequence[Subcategory]) -> list[Subcategory]:
+    return sorted(subcategories, key=lambda sub: sub.category is not Category.INCIDENT)
