@@ -9,6 +9,7 @@ Prints macro-F1 (mean over the values that occur) per task, and the mean over th
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,6 +17,11 @@ from complaint_nlp.evaluation import evaluate_labels
 from complaint_nlp.train.data import LabelledMessage, read_labelled
 from complaint_nlp.train.linear import LinearOptions, fit_linear, folds_of, normalize_all
 from complaint_nlp.train.run import decide_margins
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from complaint_nlp.text import NormalizedText
 
 SHOWN = ("intent", "category", "subcategory", "urgency", "emotion_primary", "needs", "demands")
 
@@ -45,7 +51,7 @@ def main() -> None:
 
 
 def measure(
-    title: str, messages: list[LabelledMessage], normalized: list, held: np.ndarray, folds: int
+    title: str, messages: list[LabelledMessage], normalized: list[NormalizedText], held: NDArray[np.bool_], folds: int
 ) -> list[float]:
     rest = np.flatnonzero(~held).tolist()
     kept = np.flatnonzero(held).tolist()

@@ -68,7 +68,7 @@ def speed(normalizer: Normalizer, budget: float) -> None:
 
 def hostile(size: int) -> dict[str, str]:
     """Return texts of `size` characters that a careless pattern would be quadratic on."""
-    chance = random.Random(7)  # noqa: S311 - a fixed sample, no secret
+    chance = random.Random(7)
     return {
         "random Unicode": "".join(chr(chance.randrange(0x110000)) for _ in range(size)),
         "one long line": ("這個軟體很差" * size)[:size],

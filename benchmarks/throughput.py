@@ -2,9 +2,9 @@
 
     python benchmarks/throughput.py [--rows 20000]
 
-Messages are our own, half traditional and half simplified, joined and cut to the length distribution of real complaints (median 73, mean about 120
-characters, at most 400). Printed side by side: the rooms one by one in this process, the analyzer in this process, and
-a CSV file labelled with two processes, with the peak memory of all processes together (proportional set size).
+Messages are our own, half traditional and half simplified, joined and cut to the length distribution of real complaints
+(median 73, mean about 120 characters, at most 400). Printed side by side: a CSV file labelled with two processes, with
+the peak memory of all processes together (proportional set size), the rooms and the analyzer in this process.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import os
 import random
 import tempfile
 import threading
@@ -70,8 +71,7 @@ class PeakMemory(threading.Thread):
         self.done = threading.Event()
 
     def run(self) -> None:
-        import os
-
+        """Look ten times a second."""
         while not self.done.wait(0.1):
             self.peak = max(self.peak, memory_of_tree(os.getpid()))
 

@@ -137,16 +137,21 @@ class Analyzer:
         batch_size: int = DEFAULT_BATCH_SIZE,
         received_at: datetime | None = None,
     ) -> Iterator[Report]:
-        """Yield one report per message, in order, reading ``batch_size`` messages ahead.
+        """Return an iterator of one report per message, in order, that reads ``batch_size`` messages ahead.
 
         Raises:
+            TypeError: ``texts`` is a single text.
             ValueError: ``batch_size`` is not positive.
         """
         if batch_size < 1:
             msg = f"batch_size must be positive, got {batch_size}"
             raise ValueError(msg)
-        received_at = (received_at or datetime.now(UTC)).astimezone(UTC)
-        source = iter(texts)
+        if isinstance(texts, str):
+            msg = "texts must be an iterable of messages, got one str; use analyze() for a single message"
+            raise TypeError(msg)
+        return self._stream(iter(texts), batch_size, (received_at or datetime.now(UTC)).astimezone(UTC))
+
+    def _stream(self, source: Iterator[str | None], batch_size: int, received_at: datetime) -> Iterator[Report]:
         while batch := list(islice(source, batch_size)):
             yield from self._batch(batch, received_at)
 
@@ -161,7 +166,7 @@ class Analyzer:
 
     def _prepare(self, text: object) -> NormalizedText | Report:
         """Return the normalised message, or the report that says why there is nothing to analyse."""
-        if text is None or _is_nan(text):
+        if text is None or _is_missing(text):
             return Report("", Status.EMPTY)
         if not isinstance(text, str):
             return Report("", Status.ERROR, error=f"a message is text, got {type(text).__name__}")
@@ -246,12 +251,12 @@ def _reload(model: str, routing: str | None, safety_rules: str | None, max_chars
     return Analyzer.load(model, routing=routing, safety_rules=safety_rules, max_chars=max_chars)
 
 
-def _is_nan(text: object) -> bool:
-    """Return whether ``text`` is NaN, how tables write a missing text."""
+def _is_missing(text: object) -> bool:
+    """Return whether ``text`` is how tables write a missing text: a NaN or pandas' NA."""
     try:
         return bool(text != text)  # noqa: PLR0124 - only NaN differs from itself
-    except Exception:  # noqa: BLE001 - an array, say: whatever it is, it is not NaN
-        return False
+    except Exception:  # noqa: BLE001 - an array, say; pandas' NA cannot be compared either
+        return type(text).__name__ == "NAType"
 
 
 def _language(message: NormalizedText) -> Language:

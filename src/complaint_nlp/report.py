@@ -216,8 +216,12 @@ class Report:
         }
 
     def to_json(self, *, indent: int | None = None) -> str:
-        """Return :meth:`to_dict` as JSON, Chinese characters unescaped."""
-        return json.dumps(self.to_dict(), ensure_ascii=False, indent=indent)
+        """Return :meth:`to_dict` as JSON; Chinese characters are unescaped unless the text holds broken ones."""
+        content = self.to_dict()
+        written = json.dumps(content, ensure_ascii=False, indent=indent)
+        # half a surrogate pair is no character and could not be written as UTF-8
+        broken = any("\ud800" <= char <= "\udfff" for char in self.text)
+        return json.dumps(content, indent=indent) if broken else written
 
     def to_columns(self) -> dict[str, Any]:
         """Return the report as one flat table row; keys, order and types are those of :func:`arrow_schema`."""

@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING, Any, Final, Protocol
 from complaint_nlp.errors import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
 FORMATS: Final = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
@@ -79,7 +79,15 @@ def detect_encoding(path: Path) -> str:
     from charset_normalizer import from_bytes
 
     best = from_bytes(sample, cp_isolation=["big5", "gb18030"]).best()
-    return best.encoding if best is not None else "gb18030"
+    if best is not None:
+        return best.encoding
+
+    def strangers(encoding: str) -> int:
+        """Return how many characters are none or for private use, as in text read with the wrong encoding."""
+        text = sample.decode(encoding, errors="replace")
+        return sum(char == "\ufffd" or "\ue000" <= char <= "\uf8ff" for char in text)
+
+    return min("gb18030", "big5", key=strangers)
 
 
 def open_rows(path: Path, encoding: str | None) -> tuple[list[str], Iterator[Row | Reject]]:
@@ -93,38 +101,36 @@ def open_rows(path: Path, encoding: str | None) -> tuple[list[str], Iterator[Row
         if kind == "parquet":
             return _parquet_rows(path)
         chosen = encoding or detect_encoding(path)
-        # broken bytes survive as lone surrogates, so that only their own row is set aside
-        stream = path.open(encoding=chosen, errors="complaint_nlp.keep_broken", newline="")
+
+        def opened() -> IO[str]:
+            # broken bytes survive as lone surrogates, so that only their own row is set aside
+            return path.open(encoding=chosen, errors="complaint_nlp.keep_broken", newline="")
+
+        if kind == "jsonl":
+            return _jsonl_rows(opened)
+        return _csv_rows(path, opened, "\t" if kind == "tsv" else ",")
+    except (csv.Error, UnicodeError) as error:
+        msg = f"{path}: its first line cannot be read: {error}"
+        raise DataError(msg) from error
     except (OSError, LookupError) as error:
         msg = f"{path}: cannot be read: {error}"
         raise DataError(msg) from error
-    try:
-        if kind == "jsonl":
-            return _jsonl_rows(stream)
-        return _csv_rows(path, stream, "\t" if kind == "tsv" else ",")
-    except (csv.Error, UnicodeError) as error:
-        stream.close()
-        msg = f"{path}: its first line cannot be read: {error}"
-        raise DataError(msg) from error
 
 
-def _csv_rows(path: Path, stream: IO[str], delimiter: str) -> tuple[list[str], Iterator[Row | Reject]]:
+def _csv_rows(path: Path, opened: Callable[[], IO[str]], delimiter: str) -> tuple[list[str], Iterator[Row | Reject]]:
     csv.field_size_limit(MAX_CELL_CHARS)
-    reader = csv.reader((line.replace("\0", "") for line in stream), delimiter=delimiter)
-    header = next(reader, None)
-    if not header or not any(name.strip() for name in header):
-        stream.close()
-        msg = f"{path}: is empty; the first line should hold the column names"
-        raise DataError(msg)
-    if len(set(header)) != len(header):
-        stream.close()
-        twice = next(name for name in header if header.count(name) > 1)
-        msg = f"{path}: the column {twice!r} stands twice in the first line"
-        raise DataError(msg)
+
+    def cells_of(stream: IO[str]) -> Iterator[list[str]]:
+        return csv.reader((line.replace("\0", "") for line in stream), delimiter=delimiter)
+
+    with opened() as stream:
+        header = _checked_header(path, next(cells_of(stream), []))
 
     def rows() -> Iterator[Row | Reject]:
         number = 0
-        with stream:
+        with opened() as stream:
+            reader = cells_of(stream)
+            next(reader)
             while True:
                 number += 1
                 try:
@@ -148,16 +154,27 @@ def _csv_rows(path: Path, stream: IO[str], delimiter: str) -> tuple[list[str], I
     return header, rows()
 
 
+def _checked_header(path: Path, header: list[str]) -> list[str]:
+    if not any(name.strip() for name in header):
+        msg = f"{path}: is empty; the first line should hold the column names"
+        raise DataError(msg)
+    if len(set(header)) != len(header):
+        twice = next(name for name in header if header.count(name) > 1)
+        msg = f"{path}: the column {twice!r} stands twice in the first line"
+        raise DataError(msg)
+    return header
+
+
 def _is_broken(text: str) -> bool:
     return any("\ud800" <= char <= "\udfff" for char in text)
 
 
-def _jsonl_rows(stream: IO[str]) -> tuple[list[str], Iterator[Row | Reject]]:
-    columns = _first_keys(stream)
-    stream.seek(0)
+def _jsonl_rows(opened: Callable[[], IO[str]]) -> tuple[list[str], Iterator[Row | Reject]]:
+    with opened() as stream:
+        columns = _first_keys(stream)
 
     def rows() -> Iterator[Row | Reject]:
-        with stream:
+        with opened() as stream:
             for number, line in enumerate(stream, 1):
                 if not line.strip():
                     continue

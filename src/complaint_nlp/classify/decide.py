@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from complaint_nlp.classify.scores import PRIMARY_EMOTION
+from complaint_nlp.classify.scores import PRIMARY_CATEGORY, PRIMARY_EMOTION
 from complaint_nlp.errors import ModelError
 from complaint_nlp.labels import TASKS, Category, Intent, Subcategory
 from complaint_nlp.report import Decision
@@ -162,9 +162,9 @@ class Decider:
             elif name == "emotion":
                 result[name] = self._emotion(probabilities)
             else:
-                rank = probabilities[name]
+                rank = probabilities[PRIMARY_CATEGORY if name == "category" else name]
                 if name == "subcategory":  # category by category, in the order in which those are reported
-                    ranked = np.where(chosen["category"], probabilities["category"], -1.0)
+                    ranked = np.where(chosen["category"], probabilities[PRIMARY_CATEGORY], -1.0)
                     place = np.argsort(np.argsort(-ranked, axis=1, kind="stable"), axis=1)
                     rank = rank + 2 * (len(Category) - place)[:, _PARENTS]
                 result[name] = self._several(name, probabilities[name], chosen[name], rank)

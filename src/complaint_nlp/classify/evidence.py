@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 MAX_SPANS: Final = 3
 _TOKEN_FLOOR: Final = 0.3
 """A word counts as evidence from this part of its message's strongest word on."""
-_SPAN_FLOOR: Final = 0.06
+_SPAN_FLOOR: Final = 0.1
 """A span is shown from this part of its message's positive evidence on."""
 _TRIM: Final = " \n，。！？、；：,.!?;:~～…「」『』“”\"'（）()【】"
 
@@ -60,15 +60,21 @@ def _best_of_each(
     share: NDArray[np.float64],
 ) -> list[tuple[Span, ...]]:
     found: list[list[Span]] = [[] for _ in messages]
-    for row, start, end, weight in zip(rows.tolist(), starts.tolist(), ends.tolist(), share.tolist(), strict=True):
+    for row, first, last, weight in zip(rows.tolist(), starts.tolist(), ends.tolist(), share.tolist(), strict=True):
         spans, message = found[row], messages[row]
         if len(spans) == MAX_SPANS:
             continue
-        piece = message.text[start:end]
-        left = start + len(piece) - len(piece.lstrip(_TRIM))
-        right = end - (len(piece) - len(piece.rstrip(_TRIM)))
-        if left >= right:
-            left, right = start, end  # nothing but punctuation: 「！！！」 is evidence too
-        begin, stop = message.to_original(left, right)
+        text, start, end = message.text, first, last
+        if text[start] in _TRIM or text[end - 1] in _TRIM:
+            start, end = _trimmed(text, start, end)
+        begin, stop = message.to_original(start, end)
         spans.append(Span(begin, stop, message.original[begin:stop], round(weight, 4)))
     return [tuple(spans) for spans in found]
+
+
+def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:
+    """Return the range without punctuation at its ends, unless it holds nothing else: 「！！！」 speaks too."""
+    piece = text[start:end]
+    left = start + len(piece) - len(piece.lstrip(_TRIM))
+    right = end - (len(piece) - len(piece.rstrip(_TRIM)))
+    return (left, right) if left < right else (start, end)

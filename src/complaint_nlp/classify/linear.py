@@ -13,7 +13,7 @@ import numpy as np
 from scipy import sparse
 
 from complaint_nlp.classify.features import Encoded, Vocabulary, encode
-from complaint_nlp.classify.scores import PRIMARY_EMOTION, Scores, TokenWeights
+from complaint_nlp.classify.scores import PRIMARY_OF, Scores, TokenWeights
 from complaint_nlp.errors import ModelError
 from complaint_nlp.labels import TASKS
 
@@ -29,7 +29,7 @@ ARRAYS: Final = "linear.npz"
 
 HEADS: Final[dict[str, tuple[str, ...]]] = {
     **{name: task.values for name, task in TASKS.items()},
-    PRIMARY_EMOTION: TASKS["emotion"].values,
+    **{head: TASKS[task].values for head, task in PRIMARY_OF.items()},
 }
 """Values of every head, in the order of the columns of the weights."""
 
@@ -59,7 +59,7 @@ def head_slices() -> dict[str, slice]:
 
 def is_exclusive(head: str) -> bool:
     """Return whether exactly one value of ``head`` applies, so that its probabilities sum to 1."""
-    return head == PRIMARY_EMOTION or not TASKS[head].is_multilabel
+    return head in PRIMARY_OF or not TASKS[head].is_multilabel
 
 
 def signal_matrix(messages: Sequence[NormalizedText]) -> NDArray[np.float32]:

@@ -14,7 +14,10 @@ if TYPE_CHECKING:
     from complaint_nlp.text import NormalizedText
 
 PRIMARY_EMOTION = "emotion_primary"
-"""Head beside the tasks: which emotion is the primary one (exactly one), while ``emotion`` says which are present."""
+PRIMARY_CATEGORY = "category_primary"
+PRIMARY_OF = {PRIMARY_EMOTION: "emotion", PRIMARY_CATEGORY: "category"}
+"""Heads beside the tasks: which value of a task is the primary one (exactly one), while the task's own head says which
+are present."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +25,7 @@ class Scores:
     """Calibrated probabilities of a batch.
 
     Attributes:
-        probabilities: for every head (each task, and :data:`PRIMARY_EMOTION`) an array (messages, values) of
+        probabilities: for every head (each task, and those of :data:`PRIMARY_OF`) an array (messages, values) of
             probabilities 0 to 1 in the order of the task's values.
         attribution: where the evidence comes from.
     """

@@ -25,10 +25,11 @@ from complaint_nlp.classify.bundle import write_bundle
 from complaint_nlp.classify.decide import CALIBRATION
 from complaint_nlp.classify.features import Vocabulary, encode, extract
 from complaint_nlp.classify.linear import ARRAYS, HEADS, head_slices, probabilities_from_margins, signal_matrix
-from complaint_nlp.classify.scores import PRIMARY_EMOTION
+from complaint_nlp.classify.scores import PRIMARY_OF
 from complaint_nlp.errors import DataError
+from complaint_nlp.labels import TASKS
 from complaint_nlp.text import Normalizer
-from complaint_nlp.train.calibrate import CalibrationMap, choose_thresholds, fit_calibration
+from complaint_nlp.train.calibrate import CalibrationMap, choose_thresholds, cross_fit, fit_calibration
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -87,13 +88,20 @@ def _silent(stage: str, done: int, total: int) -> None:
     """Report nothing."""
 
 
+_STEPS: Final = tuple(
+    (name, level) for name, task in TASKS.items() if task.kind == "ordinal" for level in range(1, len(task.values))
+)
+"""Further outputs behind those of the heads: whether an urgency or intensity is at least of a level. They are not
+stored; calibration draws on them, because "at least high" is easier to learn than "high and no more"."""
+
+
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """What the model is to learn.
+    """What is fitted: the outputs of the heads, then the steps of the scales.
 
     Attributes:
-        values: (messages, outputs) 1 where the value of that output applies.
-        known: (messages, outputs) whether the message is labelled for the output's task.
+        values: (messages, outputs and steps) 1 where the value of that output applies.
+        known: (messages, outputs and steps) whether the message is labelled for the output's task.
     """
 
     values: NDArray[np.float32]
@@ -103,18 +111,23 @@ class Targets:
 def targets_of(messages: Sequence[LabelledMessage]) -> Targets:
     """Return the targets of every head for ``messages``."""
     outputs = sum(len(values) for values in HEADS.values())
-    values = np.zeros((len(messages), outputs), dtype=np.float32)
-    known = np.zeros((len(messages), outputs), dtype=bool)
+    values = np.zeros((len(messages), outputs + len(_STEPS)), dtype=np.float32)
+    known = np.zeros(values.shape, dtype=bool)
     for head, columns in head_slices().items():
-        task = "emotion" if head == PRIMARY_EMOTION else head
+        task = PRIMARY_OF.get(head, head)
         index = {value: columns.start + i for i, value in enumerate(HEADS[head])}
         for row, message in enumerate(messages):
-            if task not in message.labels:
+            given = message.labels.get(task)
+            # where no value applies, none is the primary one either
+            if given is None or (head in PRIMARY_OF and not given):
                 continue
             known[row, columns] = True
-            given = message.labels[task]
-            for value in given[:1] if head == PRIMARY_EMOTION else given:
+            for value in given[:1] if head in PRIMARY_OF else given:
                 values[row, index[value]] = 1.0
+    for step, (task, level) in enumerate(_STEPS, outputs):
+        columns = head_slices()[task]
+        values[:, step] = values[:, columns][:, level:].any(axis=1)
+        known[:, step] = known[:, columns.start]
     return Targets(values, known)
 
 
@@ -264,7 +277,8 @@ class TrainedLinear:
         weights: the raw weights of all messages.
         calibration: from raw margins to calibrated ones.
         thresholds: content of the calibration file.
-        out_of_fold: (messages, outputs) calibrated margins of the training messages from models without them.
+        out_of_fold: (messages, outputs) calibrated margins of the training messages from models and calibrations
+            that have not seen them.
     """
 
     weights: LinearWeights
@@ -314,7 +328,7 @@ def fit_linear(
     raw = out_of_fold_margins(texts, targets, folds, options, progress)
     counted = np.repeat(np.arange(len(messages)), [draw_weight(message.draw, options) for message in messages])
     calibration = fit_calibration(raw[counted], targets.values[counted], targets.known[counted])
-    held_out = calibration.apply(raw)
+    held_out = cross_fit(raw, targets.values, targets.known, folds, counted)
     thresholds = choose_thresholds(
         probabilities_from_margins(held_out[counted]),
         targets.values[counted],

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from complaint_nlp import __version__
+from complaint_nlp.classify.bundle import MANIFEST
 from complaint_nlp.classify.decide import Decider, parse_calibration
 from complaint_nlp.classify.linear import probabilities_from_margins
 from complaint_nlp.errors import DataError
@@ -71,9 +72,12 @@ def train_bundle(
     if out.exists() and not overwrite:
         msg = f"{out}: exists already; use --overwrite to replace it"
         raise DataError(msg)
-    about = Path(notes).read_text(encoding="utf-8") if notes is not None else ""
+    if out.exists() and not (out / MANIFEST).is_file() and any(out.iterdir()):
+        msg = f"{out}: is not a model bundle, so it is not replaced; give another directory"
+        raise DataError(msg)
+    about = _read_notes(notes)
     messages = read_labelled(data, split="train")
-    tests = {Path(path).name: read_labelled(path, split="test") for path in test}
+    tests = {"/".join(Path(path).resolve().parts[-2:]): read_labelled(path, split="test") for path in test}
     _refuse_overlap(messages, tests)
     options = LinearOptions(draw_weights=tuple(draw_weights), seed=seed)
     model = fit_linear(messages, options, progress) if progress else fit_linear(messages, options)
@@ -92,6 +96,16 @@ def train_bundle(
     card = model_card(name, trained_with, options, evaluations, model.thresholds, about)
     bundle = save_linear(model, out, name=name, trained_with=trained_with, card=card)
     return TrainingResult(bundle, evaluations)
+
+
+def _read_notes(notes: str | Path | None) -> str:
+    if notes is None:
+        return ""
+    try:
+        return Path(notes).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        msg = f"{notes}: cannot be read as UTF-8 text: {error}"
+        raise DataError(msg) from error
 
 
 def _refuse_overlap(messages: Sequence[LabelledMessage], tests: Mapping[str, Sequence[LabelledMessage]]) -> None:

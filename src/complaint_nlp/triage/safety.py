@@ -118,15 +118,20 @@ class SafetyRules:
         for chosen in product(*found):
             start, end = min(span[0] for span in chosen), max(span[1] for span in chosen)
             covered = sum(span[1] - span[0] for span in chosen)
-            if end - start - covered <= rule.within and not self._cancelled(rule, sentence, start):
+            if end - start - covered <= rule.within and not self._cancelled(rule, sentence, chosen):
                 return start, end
         return None
 
-    def _cancelled(self, rule: SafetyRule, sentence: str, start: int) -> bool:
-        before = sentence[max(0, start - _NEGATION_REACH) : start]
+    def _cancelled(self, rule: SafetyRule, sentence: str, spans: tuple[tuple[int, int], ...]) -> bool:
+        """Return whether the words are negated, or only supposed: before the first, or right before any of them."""
+        first = min(start for start, _ in spans)
+        words = self.file.negations if rule.supposed_too else (*self.file.negations, *self.file.suppositions)
+        if any(sentence.endswith(words, 0, start) for start, _ in spans):
+            return True
+        before = sentence[max(0, first - _NEGATION_REACH) : first]
         if any(word in before for word in self.file.negations):
             return True
-        before = sentence[max(0, start - _SUPPOSITION_REACH) : start]
+        before = sentence[max(0, first - _SUPPOSITION_REACH) : first]
         return not rule.supposed_too and any(word in before for word in self.file.suppositions)
 
 
