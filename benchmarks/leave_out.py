@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from complaint_nlp.text import NormalizedText
 
+DRAW_WEIGHTS = (("*likely*", 0), ("*random*", 3), ("*enriched*", 3))  # as in `make train`
 SHOWN = ("intent", "category", "subcategory", "urgency", "emotion_primary", "needs", "demands")
 
 
@@ -56,7 +57,9 @@ def measure(
     rest = np.flatnonzero(~held).tolist()
     kept = np.flatnonzero(held).tolist()
     model = fit_linear(
-        [messages[i] for i in rest], LinearOptions(folds=folds), normalized=[normalized[i] for i in rest]
+        [messages[i] for i in rest],
+        LinearOptions(folds=folds, draw_weights=DRAW_WEIGHTS),
+        normalized=[normalized[i] for i in rest],
     )
     answers = decide_margins(model, model.margins([normalized[i] for i in kept]))
     result = evaluate_labels(answers, [messages[i].labels for i in kept])

@@ -450,3 +450,15 @@ def test_max_chars_that_is_not_positive_is_refused(max_chars: int) -> None:
 def test_a_model_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=re.escape(f"{tmp_path / 'none'}: no model bundle here")):
         Analyzer.load(tmp_path / "none")
+
+
+def test_one_text_is_no_batch(analyzer: Analyzer) -> None:
+    with pytest.raises(TypeError, match="analyze"):
+        analyzer.analyze_batch("退款")
+    with pytest.raises(TypeError, match="analyze"):
+        analyzer.analyze_stream("退款")
+
+
+def test_a_broken_character_does_not_break_the_json(analyzer: Analyzer) -> None:
+    report = analyzer.analyze("快遞三天了還沒到\ud83d，我要退款")
+    assert json.loads(report.to_json().encode("utf-8"))["text"] == report.text

@@ -11,8 +11,17 @@ import pytest
 from complaint_nlp import TASKS, Analyzer, DataError, Decision, Status, __version__
 from complaint_nlp.classify.bundle import open_bundle
 from complaint_nlp.classify.linear import HEADS, head_slices
+from complaint_nlp.labels import Urgency
 from complaint_nlp.train import LabelledMessage, read_labelled
-from complaint_nlp.train.linear import LinearOptions, fit_linear, fit_weights, folds_of, normalize_all, targets_of
+from complaint_nlp.train.linear import (
+    LinearOptions,
+    draw_weight,
+    fit_linear,
+    fit_weights,
+    folds_of,
+    normalize_all,
+    targets_of,
+)
 from complaint_nlp.train.run import TrainingResult, train_bundle
 
 DATA = Path(__file__).resolve().parent.parent.parent / "data" / "messages.jsonl"
@@ -327,3 +336,44 @@ def test_too_few_messages_are_refused(tmp_path: Path, records: dict[str, list[Re
     path = write(tmp_path / "few.jsonl", records["train"][:rows])
     with pytest.raises(DataError, match=f"{rows} labelled messages are too few to train on; at least 20 are needed"):
         train_bundle([path], tmp_path / "out")
+
+
+def test_a_directory_that_is_no_bundle_is_never_replaced(tmp_path: Path, records: dict[str, list[Record]]) -> None:
+    data = write(tmp_path / "data.jsonl", records["train"])
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("three years of work", "utf-8")
+    with pytest.raises(DataError, match="not a model bundle"):
+        train_bundle([data], tmp_path / "mine", overwrite=True)
+    assert (tmp_path / "mine" / "thesis.txt").read_text("utf-8") == "three years of work"
+
+
+def test_missing_notes_are_named_before_training(tmp_path: Path, records: dict[str, list[Record]]) -> None:
+    data = write(tmp_path / "data.jsonl", records["train"])
+    with pytest.raises(DataError, match=r"none\.md"):
+        train_bundle([data], tmp_path / "out", notes=tmp_path / "none.md")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("draw", "weight"),
+    [("second:likely:urgency=critical", 0), ("third:random", 3), ("random", 3), ("enriched:price", 1), ("", 1)],
+)
+def test_messages_count_by_how_they_were_drawn(draw: str, weight: int) -> None:
+    assert draw_weight(draw, LinearOptions(draw_weights=(("*likely*", 0), ("*random*", 3)))) == weight
+
+
+def test_scales_are_also_learnt_step_by_step() -> None:
+    messages = [LabelledMessage(str(i), "退款", {"urgency": (value,)}) for i, value in enumerate(Urgency)]
+    outputs = sum(len(values) for values in HEADS.values())
+    steps = targets_of(messages).values[:, outputs : outputs + 3]
+    assert steps.tolist() == [[0, 0, 0], [1, 0, 0], [1, 1, 0], [1, 1, 1]]
+
+
+def test_a_message_without_a_category_says_nothing_about_the_primary_one() -> None:
+    messages = [
+        LabelledMessage("1", "退款", {"category": ("price", "service")}),
+        LabelledMessage("2", "謝謝", {"category": ()}),
+    ]
+    targets, columns = targets_of(messages), head_slices()["category_primary"]
+    assert targets.known[:, columns].all(axis=1).tolist() == [True, False]
+    assert targets.values[0, columns].tolist() == [0, 0, 1, 0, 0]

@@ -18,7 +18,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from complaint_nlp.batch.formats import Encoder, Reject, Row, format_of, open_output, open_rows
+from complaint_nlp.batch.formats import Encoder, Reject, Row, estimate_rows, format_of, open_output, open_rows
 from complaint_nlp.errors import DataError
 from complaint_nlp.labels import TASKS
 from complaint_nlp.report import arrow_schema
@@ -36,7 +36,7 @@ class Progress(Protocol):
     """Told how far the work has come."""
 
     def __call__(self, stage: str, done: int, total: int, /) -> None:
-        """Report that ``done`` of ``total`` rows (0: not known) are finished."""
+        """Report that ``done`` of about ``total`` rows are finished."""
 
 
 @dataclass(slots=True)
@@ -111,19 +111,21 @@ def label_file(
     target.parent.mkdir(parents=True, exist_ok=True)
     with _staged(target) as staging, _label_function(count, arguments) as submit:
         encoder, sink = open_output(staging / target.name, format_of(target), [*renamed.values()], labels)
-        rejects = staging / (target.name + ".rejects.jsonl")
+        rejects = staging / _rejects_of(target).name
+        total = estimate_rows(source) if progress is not None else 0
         chunks = _chunks(rows, rejects, summary)
         try:
             for encoded, counts in _labelled(chunks, submit, (text_column, renamed, encoder), waiting=2 * count):
                 sink.write(encoded)
                 _add(summary, counts)
                 if progress is not None:
-                    progress("labelling", summary.rows, 0)
+                    progress("labelling", summary.rows, max(total, summary.rows))
         finally:
             sink.close()
         if summary.rejected:
-            summary.rejects = target.with_name(rejects.name)
-            rejects.replace(summary.rejects)
+            summary.rejects = rejects.replace(_rejects_of(target))
+        else:
+            _rejects_of(target).unlink(missing_ok=True)  # of an earlier run, which this one replaces
         (staging / target.name).replace(target)
     summary.seconds = time.monotonic() - began
     return summary
@@ -156,9 +158,14 @@ def _check_target(source: Path, target: Path, *, overwrite: bool) -> None:
     if target.is_dir():
         msg = f"{target}: is a directory; write to a file"
         raise DataError(msg)
-    if target.exists() and not overwrite:
-        msg = f"{target}: exists already; use --overwrite to replace it"
-        raise DataError(msg)
+    for path in (target, _rejects_of(target)):
+        if path.exists() and not overwrite:
+            msg = f"{path}: exists already; use --overwrite to replace it"
+            raise DataError(msg)
+
+
+def _rejects_of(target: Path) -> Path:
+    return target.with_name(target.name + ".rejects.jsonl")
 
 
 @contextmanager

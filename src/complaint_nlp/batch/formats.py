@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 FORMATS: Final = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
 MAX_CELL_CHARS: Final = 1_000_000
 _SAMPLE_BYTES: Final = 200_000
+_BLOCK_BYTES: Final = 1 << 20
 _LEAD_BYTE: Final = 0xC0  # from here on a byte begins a character of several bytes in UTF-8
 
 
@@ -91,7 +92,7 @@ def detect_encoding(path: Path) -> str:
 
 
 def open_rows(path: Path, encoding: str | None) -> tuple[list[str], Iterator[Row | Reject]]:
-    """Return the column names of a file (of its first row, for JSONL) and its rows.
+    """Return the column names of a file (all keys that occur, for JSONL) and its rows.
 
     Raises:
         DataError: the file cannot be read or has no header.
@@ -171,7 +172,7 @@ def _is_broken(text: str) -> bool:
 
 def _jsonl_rows(opened: Callable[[], IO[str]]) -> tuple[list[str], Iterator[Row | Reject]]:
     with opened() as stream:
-        columns = _first_keys(stream)
+        columns = _keys(stream)
 
     def rows() -> Iterator[Row | Reject]:
         with opened() as stream:
@@ -196,16 +197,28 @@ def _jsonl_rows(opened: Callable[[], IO[str]]) -> tuple[list[str], Iterator[Row 
     return columns, rows()
 
 
-def _first_keys(stream: IO[str]) -> list[str]:
-    """Return the keys of the first line that is a JSON object; broken lines before it are set aside later."""
-    for line in iter(stream.readline, ""):
+def _keys(stream: IO[str]) -> list[str]:
+    """Return the keys of all lines, in the order in which they first occur; broken lines are set aside later."""
+    keys: dict[str, None] = {}
+    for line in stream:
         try:
             record = json.loads(line)
         except (ValueError, RecursionError):
             continue
         if isinstance(record, dict):
-            return list(record)
-    return []
+            keys.update(dict.fromkeys(record))
+    return list(keys)
+
+
+def estimate_rows(path: Path) -> int:
+    """Return about how many rows a file has: exact for Parquet, lines for text (cells may hold line breaks)."""
+    if format_of(path) == "parquet":
+        import pyarrow.parquet as pq
+
+        return int(pq.read_metadata(path).num_rows)
+    with path.open("rb") as stream:
+        lines = sum(block.count(b"\n") for block in iter(lambda: stream.read(_BLOCK_BYTES), b""))
+    return max(lines - (format_of(path) != "jsonl"), 1)
 
 
 def _parquet_rows(path: Path) -> tuple[list[str], Iterator[Row | Reject]]:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import f1_score
 
 from complaint_nlp.classify.linear import HEADS, head_slices, is_exclusive
 from complaint_nlp.classify.scores import PRIMARY_EMOTION
@@ -27,7 +26,11 @@ _MIN_POSITIVES: Final = 3
 _MIN_ANSWERS: Final = 15
 _UNREACHED: Final = 1.01
 _UNSEEN_MARGIN: Final = -12.0  # of a value that no message carries
-_TRIED: Final = 200
+_RESAMPLES: Final = 20
+_F1_SMOOTHING: Final = 2.0
+_ASCENTS: Final = 3
+_CANDIDATES: Final = np.linspace(-2.0, 3.0, 21)
+_OFFSET_COST: Final = 0.002  # macro-F1 that a doubled log-probability must be worth
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,40 +176,69 @@ def _named(head: str, row: NDArray[Any]) -> dict[str, float]:
     return {value: round(float(number), 4) for value, number in zip(HEADS[head], row, strict=True)}
 
 
+def _resamples(count: int) -> list[NDArray[np.int64]]:
+    """Return how often every message counts in each of several resamples, the same for the same ``count``."""
+    random = np.random.default_rng(0)
+    return [random.poisson(1.0, count) for _ in range(_RESAMPLES)]
+
+
 def _best_thresholds(scores: NDArray[np.float32], truth: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Return for every value the threshold with the best F1, smoothed over its neighbours."""
+    """Return for every value the threshold with the best F1, averaged (as log-odds) over resamples of the messages.
+
+    The best threshold of one sample rests on a few messages where a value is rare; the average does not.
+    """
     best = np.full(scores.shape[1], 0.5)
+    resamples = _resamples(len(scores))
     for j in range(scores.shape[1]):
-        positives = int(truth[:, j].sum())
-        if positives < _MIN_POSITIVES:
+        if truth[:, j].sum() < _MIN_POSITIVES:
             continue
-        tried = np.unique(np.quantile(scores[:, j], np.linspace(0.3, 0.9995, _TRIED)))
-        hits = np.array([(truth[:, j] & (scores[:, j] >= least)).sum() for least in tried])
-        given = np.array([(scores[:, j] >= least).sum() for least in tried])
-        # the 2 keeps thresholds of rare values from resting on one or two messages
-        f1 = 2.0 * hits / (given + positives + 2)
-        smooth = np.convolve(np.pad(f1, 1, "edge"), [0.25, 0.5, 0.25], "valid")
-        best[j] = tried[smooth.argmax()]
+        order = np.argsort(-scores[:, j], kind="stable")
+        ranked, right = scores[order, j].astype(np.float64), truth[order, j]
+        # a threshold can only lie where the score changes
+        ends = np.flatnonzero(np.append(ranked[1:] != ranked[:-1], True))
+        found = []
+        for counts in resamples:
+            given = np.cumsum(counts[order])[ends]
+            hits = np.cumsum(counts[order] * right)[ends]
+            if not hits[-1]:
+                continue
+            f1 = 2.0 * hits / (given + hits[-1] + _F1_SMOOTHING)
+            found.append(ranked[ends[f1.argmax()]])
+        odds = np.log(np.clip(found, 1e-6, 1 - 1e-6) / (1 - np.clip(found, 1e-6, 1 - 1e-6)))
+        best[j] = 1.0 / (1.0 + np.exp(-odds.mean()))
     return best
 
 
 def _best_offsets(scores: NDArray[np.float32], truth: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return offsets to the log-probabilities with the best macro-F1, by coordinate ascent."""
-    logs = np.log(np.maximum(scores, 1e-9))
-    offsets = np.zeros(scores.shape[1])
-    present = sorted(set(truth.tolist()))
-    for _ in range(3):
+    """Return offsets to the log-probabilities with the best macro-F1, averaged over resamples of the messages."""
+    logs = np.log(np.maximum(scores, 1e-9)).astype(np.float64)
+    found = []
+    for counts in _resamples(len(truth)):
+        offsets = _ascend(logs, truth, counts.astype(np.float64))
+        found.append(offsets - offsets.mean())
+    mean: NDArray[np.float64] = np.mean(found, axis=0)
+    return mean
+
+
+def _ascend(logs: NDArray[np.float64], truth: NDArray[np.int64], counts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the offsets with the best macro-F1 on messages counted ``counts`` times, by coordinate ascent."""
+    classes = logs.shape[1]
+    offsets = np.zeros(classes)
+    support = np.bincount(truth, weights=counts, minlength=classes)
+    present = np.flatnonzero(support >= _MIN_POSITIVES)
+    for _ in range(_ASCENTS):
         for j in present:
-            if (truth == j).sum() < _MIN_POSITIVES:
-                continue
+            shifted = logs + offsets
+            shifted[:, j] = -np.inf
+            rival = shifted.argmax(axis=1)
+            lead = shifted[np.arange(len(rival)), rival] - logs[:, j]
             results = []
-            for candidate in np.linspace(-1.5, 3.0, 19):
-                shifted = offsets.copy()
-                shifted[j] = candidate
-                score = f1_score(
-                    truth, (logs + shifted).argmax(axis=1), average="macro", labels=present, zero_division=0
-                )
-                results.append((score - 0.002 * abs(candidate), candidate))
+            for candidate in _CANDIDATES:
+                answer = np.where(lead < candidate, j, rival)
+                given = np.bincount(answer, weights=counts, minlength=classes)
+                hits = np.bincount(truth, weights=counts * (answer == truth), minlength=classes)
+                f1 = 2.0 * hits / np.maximum(given + support, 1e-9)
+                results.append((f1[present].mean() - _OFFSET_COST * abs(candidate), candidate))
             offsets[j] = max(results)[1]
     return offsets
 
