@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from complaint_nlp.errors import ModelError
+from complaint_nlp.errors import ModelError, validation_problems
 from complaint_nlp.labels import TASKS
 
 if TYPE_CHECKING:
@@ -119,8 +119,7 @@ def open_bundle(path: str | Path) -> Bundle:
     try:
         manifest = Manifest.model_validate_json(source)
     except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
-        msg = f"{manifest_path}: not a bundle manifest this version can read: {problems}"
+        msg = f"{manifest_path}: not a bundle manifest this version can read: {validation_problems(error)}"
         raise ModelError(msg) from error
     for name, entry in manifest.files.items():
         _check_file(directory / name, entry)

@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from complaint_nlp.classify.scores import PRIMARY_CATEGORY, PRIMARY_EMOTION
-from complaint_nlp.errors import ModelError
+from complaint_nlp.errors import ModelError, validation_problems
 from complaint_nlp.labels import TASKS, Category, Intent, Subcategory
 from complaint_nlp.report import Decision
 
@@ -72,8 +72,7 @@ def parse_calibration(content: Any, path: Path) -> Calibration:  # noqa: ANN401 
     try:
         calibration = Calibration.model_validate(content)
     except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
-        msg = f"{path / CALIBRATION}: {problems}"
+        msg = f"{path / CALIBRATION}: {validation_problems(error)}"
         raise ModelError(msg) from error
     for name, task in TASKS.items():
         given = calibration.tasks.get(name)

@@ -36,8 +36,9 @@ def model_card(
         notes.strip(),
         "## Method",
         (
-            "Character 1- to 4-grams, jieba words and signal counts of the simplified text; one L2-regularised "
-            "logistic regression per value; calibrated on margins predicted out of fold; weights stored as "
+            "Character 1- to 4-grams, jieba words and signal counts of the simplified text; per value the mean of two "
+            "L2-regularised logistic regressions (plain and log-count-ratio features); calibrated on margins predicted "
+            "out of fold; thresholds averaged over resamples; weights stored as "
             f"8-bit integers. Options: {options_summary(options)}."
         ),
         (
@@ -48,8 +49,9 @@ def model_card(
         "## Figures",
         (
             "Macro-F1 is the mean over the values that occur in the reference labels. Quadratically weighted kappa in "
-            "brackets where the values are a scale. Out-of-fold answers use thresholds chosen on the same answers; the "
-            "test files were not used for anything."
+            "brackets where the values are a scale. Out-of-fold answers come from models and calibrations that have "
+            "not seen the message, with thresholds chosen on all of these answers; the test files were not used in "
+            "training."
         ),
         _overview(evaluations),
     ]
