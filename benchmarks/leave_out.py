@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from complaint_nlp.evaluation import evaluate_labels
-from complaint_nlp.train.data import LabelledMessage, read_labelled
+from complaint_nlp.labelled import LabelledMessage, read_labelled
 from complaint_nlp.train.linear import LinearOptions, fit_linear, folds_of, normalize_all
 from complaint_nlp.train.run import decide_margins
 

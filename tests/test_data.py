@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from complaint_nlp import TASKS, Normalizer
+from complaint_nlp.labelled import LabelledMessage, read_labelled
 from complaint_nlp.labels import Subcategory
-from complaint_nlp.train.data import LabelledMessage, read_labelled
 
 ROOT = Path(__file__).resolve().parent.parent
 MESSAGES = ROOT / "data" / "messages.jsonl"

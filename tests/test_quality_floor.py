@@ -19,7 +19,7 @@ from typing import Any, Final
 import pytest
 
 from complaint_nlp import TASKS, Analyzer, Evaluation, evaluate
-from complaint_nlp.train.data import read_labelled
+from complaint_nlp.labelled import read_labelled
 
 MESSAGES: Final = Path(__file__).resolve().parent.parent / "data" / "messages.jsonl"
 STORED: Final = Path(__file__).resolve().parent / "cases" / "quality_floor.json"

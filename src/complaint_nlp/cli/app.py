@@ -179,7 +179,7 @@ def evaluate(
     from complaint_nlp.analyzer import Analyzer
     from complaint_nlp.cli.show import print_evaluation
     from complaint_nlp.evaluation import evaluate as run
-    from complaint_nlp.train.data import read_labelled
+    from complaint_nlp.labelled import read_labelled
 
     evaluation = run(Analyzer.load(model), read_labelled(data, split=split))
     if as_json:

@@ -10,9 +10,9 @@ import numpy as np
 from sklearn.metrics import cohen_kappa_score, f1_score, precision_recall_fscore_support
 
 from complaint_nlp.errors import DataError
+from complaint_nlp.labelled import LabelledMessage, read_labelled
 from complaint_nlp.labels import TASKS
 from complaint_nlp.report import Report, Status
-from complaint_nlp.train.data import LabelledMessage, read_labelled
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

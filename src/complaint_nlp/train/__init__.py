@@ -1,5 +1,5 @@
 """Training of models from labelled messages."""
 
-from complaint_nlp.train.data import LabelledMessage, read_labelled
+from complaint_nlp.labelled import LabelledMessage, read_labelled
 
 __all__ = ["LabelledMessage", "read_labelled"]

@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from complaint_nlp.classify.bundle import Bundle
+    from complaint_nlp.labelled import LabelledMessage
     from complaint_nlp.text import NormalizedText
-    from complaint_nlp.train.data import LabelledMessage
 
 _CHUNK: Final = 2000
 _MIN_POSITIVES: Final = 3

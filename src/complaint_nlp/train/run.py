@@ -13,9 +13,9 @@ from complaint_nlp.classify.decide import Decider, parse_calibration
 from complaint_nlp.classify.linear import probabilities_from_margins
 from complaint_nlp.errors import DataError
 from complaint_nlp.evaluation import Evaluation, evaluate, evaluate_labels
+from complaint_nlp.labelled import LabelledMessage, read_labelled
 from complaint_nlp.labels import TASKS
 from complaint_nlp.train.card import model_card
-from complaint_nlp.train.data import LabelledMessage, read_labelled
 from complaint_nlp.train.linear import LinearOptions, Progress, TrainedLinear, fit_linear, save_linear
 
 if TYPE_CHECKING:
