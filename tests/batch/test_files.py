@@ -275,7 +275,7 @@ def test_summary_counts_what_the_file_holds(tmp_path: Path) -> None:
     assert summary.counts["emotion"] == Counter(row["emotion"][0] for row in found if row["emotion"])
     assert summary.counts["urgency"] == Counter(row["urgency"] for row in found if row["urgency"])
     assert summary.counts["department"] == Counter(row["department"] for row in found if row["department"])
-    assert stages[-1] == ("labelling", 8, 0)
+    assert stages[-1] == ("labelling", 10, 10)
     assert summary.seconds > 0
 
 

@@ -68,6 +68,10 @@ def trained(folder: Path) -> TrainingResult:
     return train_bundle([both], folder / "model", test=[both], name="small", notes=folder / "notes.md", seed=3)
 
 
+def _title(folder: Path) -> str:
+    return f"{folder.name}/both.jsonl"
+
+
 def test_a_small_training_gives_a_bundle_that_loads_and_answers(trained: TrainingResult, folder: Path) -> None:
     assert open_bundle(folder / "model") == trained.bundle
     assert trained.bundle.manifest.name == "small"
@@ -85,18 +89,24 @@ def test_a_small_training_gives_a_bundle_that_loads_and_answers(trained: Trainin
     assert reports[0].category.labels == reports[1].category.labels
 
 
-def test_it_has_learnt_something(trained: TrainingResult) -> None:
+def test_it_has_learnt_something(trained: TrainingResult, folder: Path) -> None:
     # far above what the commonest answer reaches on trades it has not seen, far below what more data gives
-    assert trained.evaluations["both.jsonl"].messages == 40
-    assert trained.evaluations["both.jsonl"].not_analysed == 0
-    assert trained.evaluations["both.jsonl"].tasks["category"].micro_f1 > 0.4
+    assert trained.evaluations[_title(folder)].messages == 40
+    assert trained.evaluations[_title(folder)].not_analysed == 0
+    assert trained.evaluations[_title(folder)].tasks["category"].micro_f1 > 0.4
     assert trained.evaluations["out of fold, trades left out"].messages == ROWS
 
 
-def test_the_card_names_data_options_and_figures(trained: TrainingResult) -> None:
+def test_the_card_names_data_options_and_figures(trained: TrainingResult, folder: Path) -> None:
     card = (trained.bundle.path / "README.md").read_text("utf-8")
     assert card.startswith("# small\n")
-    for words in ("200 messages of both.jsonl", "## 資料", "seed=3", "| both.jsonl | 40 |", "### both.jsonl, by value"):
+    for words in (
+        "200 messages of both.jsonl",
+        "## 資料",
+        "seed=3",
+        f"| {_title(folder)} | 40 |",
+        f"### {_title(folder)}, by value",
+    ):
         assert words in card
 
 
@@ -305,7 +315,10 @@ def test_overlap_of_train_and_test_is_refused(tmp_path: Path, records: dict[str,
     with pytest.raises(DataError) as caught:
         train_bundle([train], tmp_path / "out", test=[test])
     first = leaking[0]["id"]
-    assert str(caught.value) == f"test.jsonl: 3 of its messages are in the training data too, {first} the first"
+    assert (
+        str(caught.value)
+        == f"{tmp_path.name}/test.jsonl: 3 of its messages are in the training data too, {first} the first"
+    )
     assert not (tmp_path / "out").exists()
 
 

@@ -119,7 +119,8 @@ def label_file(
                 sink.write(encoded)
                 _add(summary, counts)
                 if progress is not None:
-                    progress("labelling", summary.rows, max(total, summary.rows))
+                    done = summary.rows + summary.rejected
+                    progress("labelling", done, max(total, done))
         finally:
             sink.close()
         if summary.rejected:

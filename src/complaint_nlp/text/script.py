@@ -15,6 +15,7 @@ __all__ = ["OTHER_SHARE", "convert", "detect_script", "guess_region", "has_simpl
 OTHER_SHARE = 0.2
 
 _HAN_RUN = re.compile(f"[{HAN}]+")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _BEYOND_BMP = re.compile("[\U00020000-\U0003ffff]")
 _KANA_HANGUL = re.compile(f"[{KANA_HANGUL}]")
 _ZHUYIN = frozenset(chr(code) for code in range(0x3105, 0x312A))
@@ -125,13 +126,15 @@ def convert(text: str, config: str, script: Script) -> str:
     the nearest character that belongs to one script.
     """
     converter, is_native = _opencc(config)
-    text_safe = text if is_native else text.replace("\x00", " ")
+    # neither distribution takes everything that may stand in a str; what is replaced here comes back below
+    text_safe = _SURROGATE.sub("\ufffd", text) if is_native else text.replace("\x00", " ")
     converted = converter.convert(text_safe)
     if len(converted) != len(text):
-        converted = _by_line(text, converter)
+        converted = _by_line(text_safe, converter)
     # 么 is 幺 to the Taiwanese tables, 嗰 is 𠮶, which no font and no tokenizer knows, and the pure-Python
     # distribution has more such damage
-    if script is not Script.MIXED and is_native and "么" not in text and not _BEYOND_BMP.search(converted):
+    untouched = is_native and text_safe == text
+    if script is not Script.MIXED and untouched and "么" not in text and not _BEYOND_BMP.search(converted):
         return converted
     return _guarded(text, converted, mixed=script is Script.MIXED)
 
