@@ -462,3 +462,15 @@ def test_one_text_is_no_batch(analyzer: Analyzer) -> None:
 def test_a_broken_character_does_not_break_the_json(analyzer: Analyzer) -> None:
     report = analyzer.analyze("快遞三天了還沒到\ud83d，我要退款")
     assert json.loads(report.to_json().encode("utf-8"))["text"] == report.text
+
+
+@pytest.mark.parametrize(
+    ("text", "traditional"),
+    [("訂單還沒處理，客服說会回覆，結果沒有", True), ("订单还没处理，客服說会回复，结果没有", False)],
+)
+def test_mixed_text_is_answered_in_the_script_of_most_of_it(analyzer: Analyzer, text: str, traditional: bool) -> None:  # noqa: FBT001 - a case
+    report = analyzer.analyze(text)
+    assert report.script == "mixed"
+    assert report.strategy is not None
+    assert ("我們" in report.strategy.first_reply) is traditional
+    assert ("我们" in report.strategy.first_reply) is not traditional

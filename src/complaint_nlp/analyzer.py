@@ -16,6 +16,7 @@ from complaint_nlp.labels import TASKS, Category, Demand, Emotion, Intent, Langu
 from complaint_nlp.playbook.first_reply import FirstReplies
 from complaint_nlp.report import Decision, LabelResult, Report, Span, Status, Strategy
 from complaint_nlp.text import NormalizedText, Normalizer, NormalizerConfig, Region, Script
+from complaint_nlp.text.script import leans_traditional
 from complaint_nlp.triage.routing import Router
 from complaint_nlp.triage.safety import SafetyRules
 
@@ -260,9 +261,12 @@ def _is_missing(text: object) -> bool:
 
 
 def _language(message: NormalizedText) -> Language:
-    """Return the script to answer in: the customer's own, and for mixed text the one of the region."""
+    """Return the script to answer in: the customer's own, and for mixed text the one of the region or of most of it."""
     if message.script is Script.MIXED:
-        return "zh-Hant" if message.region in (Region.TW, Region.HK) else "zh-Hans"
+        traditional = message.region in (Region.TW, Region.HK) or (
+            message.region is None and leans_traditional(message.original)
+        )
+        return "zh-Hant" if traditional else "zh-Hans"
     return "zh-Hant" if message.script is Script.TRADITIONAL else "zh-Hans"
 
 

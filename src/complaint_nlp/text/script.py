@@ -109,6 +109,13 @@ def has_simplified(text: str) -> bool:
     return _patterns()[1].search(text) is not None
 
 
+def leans_traditional(text: str) -> bool:
+    """Return whether more characters of `text` belong to traditional writing alone than to simplified writing alone."""
+    known = script_chars()
+    traditional = sum(char in known.traditional for char in text)
+    return traditional > sum(char in known.simplified for char in text)
+
+
 def guess_region(text: str) -> tuple[int, int]:
     """Return how strongly single characters speak for Taiwan and for Hong Kong."""
     found = set(_REGION_CHARS.findall(text))
