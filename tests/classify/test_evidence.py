@@ -191,3 +191,11 @@ def test_without_its_top_words_a_score_falls_more_than_without_others(
         won += scores[0] < float(np.median(scores[1:]))
     assert tried >= 40
     assert won / tried >= 0.8, f"{won} of {tried}"
+
+
+def test_even_a_long_letter_shows_its_strongest_words(analyzer: Analyzer) -> None:
+    letter = "我在貴公司買的冷氣從去年七月開始一直有問題，師傅來修了三次，隔天又滴水。" * 60
+    for text in (letter, Normalizer().normalize(letter).text):
+        report = analyzer.analyze(text)
+        for name in ("intent", "category", "urgency"):
+            assert len(report.task(name).evidence) >= 1, name

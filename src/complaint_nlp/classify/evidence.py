@@ -20,7 +20,7 @@ MAX_SPANS: Final = 3
 _TOKEN_FLOOR: Final = 0.3
 """A word counts as evidence from this part of its message's strongest word on."""
 _SPAN_FLOOR: Final = 0.1
-"""A span is shown from this part of its message's positive evidence on."""
+"""Beside the strongest, a span is shown from this part of its message's positive evidence on."""
 _TRIM: Final = " \n，。！？、；：,.!?;:~～…「」『』“”\"'（）()【】"
 
 
@@ -48,7 +48,9 @@ def find_spans(messages: Sequence[NormalizedText], tokens: TokenWeights) -> list
     ends = tokens.ends[chosen[np.append(begins[1:], len(chosen)) - 1]]
     share = sums / everything[rows]
     order = np.lexsort((-share, rows))
-    order = order[share[order] >= _SPAN_FLOOR]
+    # in a long letter no words may reach the floor; the strongest are shown all the same
+    is_first = np.diff(rows[order], prepend=-1) != 0
+    order = order[(share[order] >= _SPAN_FLOOR) | is_first]
     return _best_of_each(messages, rows[order], starts[order], ends[order], share[order])
 
 
