@@ -225,35 +225,27 @@ class Report:
 
     def to_columns(self) -> dict[str, Any]:
         """Return the report as one flat table row; keys, order and types are those of :func:`arrow_schema`."""
-        row: dict[str, Any] = {"status": self.status.value, "script": self.script}
-        for name, task in TASKS.items():
-            result = self.task(name)
-            if task.is_multilabel:
+        results: dict[str, LabelResult[Any]] = {name: getattr(self, name) for name in TASKS}
+        row: dict[str, Any] = {"status": str(self.status), "script": self.script}
+        for name, result in results.items():
+            if name in _LISTS:
                 row[name] = [str(label) for label in result.labels]
-            elif name == "intensity":
-                row[name] = result.primary
+            elif not result.labels:
+                row[name] = None
             else:
-                row[name] = None if result.primary is None else str(result.primary)
+                row[name] = result.labels[0] if name == "intensity" else str(result.labels[0])
         analysed = self.status is Status.OK
-        for name in TASKS:
-            result = self.task(name)
+        for name, result in results.items():
             row[f"{name}_confidence"] = result.confidence if analysed else None
-            row[f"{name}_decision"] = result.decision.value
+            row[f"{name}_decision"] = str(result.decision)
         row["urgency_reasons"] = [f"{reason.reason}：{reason.text}" for reason in self.urgency_reasons]
         row["department"] = self.route.department if self.route else None
         row["respond_by"] = self.route.respond_by if self.route else None
         row["escalate"] = self.route.escalate if self.route else None
         row["evidence"] = [
-            {
-                "task": name,
-                "label": str(self.task(name).primary),
-                "start": span.start,
-                "end": span.end,
-                "text": span.text,
-                "weight": span.weight,
-            }
-            for name in TASKS
-            for span in self.task(name).evidence
+            {"task": name, "label": str(result.primary), "start": start, "end": end, "text": text, "weight": weight}
+            for name, result in results.items()
+            for start, end, text, weight in result.evidence
         ]
         return row
 
@@ -277,6 +269,16 @@ def _result_to_dict(result: LabelResult[Any]) -> dict[str, Any]:
 
 def _plain(label: object) -> object:
     return label.value if isinstance(label, StrEnum) else label
+
+
+_LISTS: Final = frozenset(name for name, task in TASKS.items() if task.is_multilabel)
+
+
+def column_names() -> list[str]:
+    """Return the names of the flat columns of a labelled table, in their order."""
+    per_task = [f"{name}_{part}" for name in TASKS for part in ("confidence", "decision")]
+    rest = ["urgency_reasons", "department", "respond_by", "escalate", "evidence"]
+    return ["status", "script", *TASKS, *per_task, *rest]
 
 
 def arrow_schema() -> pa.Schema:

@@ -265,19 +265,26 @@ class CsvEncoder:
 
 
 def _cell(value: Any) -> Any:  # noqa: ANN401 - any cell
-    if isinstance(value, str) or value is None:
-        return value
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    if isinstance(value, list):
-        if value and isinstance(value[0], dict):
-            return json.dumps(value, ensure_ascii=False)
-        return "|".join(map(str, value))
-    if isinstance(value, dict):
-        return json.dumps(value, ensure_ascii=False, default=str)
+    formatter = _FORMATTERS.get(type(value))
+    if formatter is not None:
+        return formatter(value)
     return value.isoformat() if hasattr(value, "isoformat") else value
+
+
+def _list_cell(value: list[Any]) -> str:
+    if value and isinstance(value[0], dict):
+        return json.dumps(value, ensure_ascii=False)
+    return "|".join(map(str, value))
+
+
+_FORMATTERS: Final[dict[type, Callable[[Any], Any]]] = {
+    str: lambda value: value,
+    type(None): lambda value: value,
+    bool: lambda value: "true" if value else "false",
+    float: lambda value: f"{value:.4g}",
+    list: _list_cell,
+    dict: lambda value: json.dumps(value, ensure_ascii=False, default=str),
+}
 
 
 def encode_jsonl(rows: Sequence[dict[str, Any]]) -> str:

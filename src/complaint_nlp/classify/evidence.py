@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 MAX_SPANS: Final = 3
 _TOKEN_FLOOR: Final = 0.3
 """A word counts as evidence from this part of its message's strongest word on."""
-_SPAN_FLOOR: Final = 0.1
+_SPAN_FLOOR: Final = 0.12
 """Beside the strongest, a span is shown from this part of its message's positive evidence on."""
 _TRIM: Final = " \n，。！？、；：,.!?;:~～…「」『』“”\"'（）()【】"
 
@@ -69,7 +69,7 @@ def _best_of_each(
         text, start, end = message.text, first, last
         if text[start] in _TRIM or text[end - 1] in _TRIM:
             start, end = _trimmed(text, start, end)
-        begin, stop = message.to_original(start, end)
+        begin, stop = (start, end) if message.is_aligned else message.to_original(start, end)
         spans.append(Span(begin, stop, message.original[begin:stop], round(weight, 4)))
     return [tuple(spans) for spans in found]
 

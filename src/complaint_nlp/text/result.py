@@ -72,6 +72,11 @@ class NormalizedText:
 
         return find_signals(self.text)
 
+    @property
+    def is_aligned(self) -> bool:
+        """Whether every character of `text` stands at the same place in `original`."""
+        return self._offsets is None
+
     def to_original(self, start: int, end: int) -> tuple[int, int]:
         """Return the half-open range of `original` that [start, end) of `text` came from.
 

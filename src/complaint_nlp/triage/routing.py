@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
@@ -75,6 +76,8 @@ class Router:
 
     def __init__(self, path: str | Path | None = None) -> None:
         self.table = load_yaml(path if path is not None else builtin("triage/routing.yaml"), RoutingTable)
+        # the same few answers come again and again
+        self._decide = lru_cache(maxsize=4096)(self._decide_afresh)
 
     def route(
         self,
@@ -97,22 +100,34 @@ class Router:
             received_at: when the message came in; the deadline counts from here.
             language: of the department names.
         """
-        table = self.table
-        subcategories = _incident_first(subcategories) if urgency.rank >= Urgency.HIGH.rank else subcategories
-        target = self._target(intent, categories, subcategories)
-        hours = table.respond_within_hours[urgency]
-        threshold = target.escalate_from or table.escalate_from
-        # every further matter's own department hears of the case as well
-        others = [self._target(intent, [sub.category], [sub]).department for sub in subcategories[1:]]
-        inform = [name for name in dict.fromkeys([*target.inform, *others]) if name != target.department]
+        target, inform, escalate = self._decide(intent, tuple(categories), tuple(subcategories), urgency)
+        departments = self.table.departments
+        hours = self.table.respond_within_hours[urgency]
         return Route(
-            department=table.departments[target.department].get(language),
-            department_id=target.department,
+            department=departments[target].get(language),
+            department_id=target,
             respond_by=received_at + timedelta(hours=hours),
             respond_within_hours=hours,
-            escalate=urgency.rank >= threshold.rank,
-            inform=tuple(table.departments[name].get(language) for name in inform),
+            escalate=escalate,
+            inform=tuple(departments[name].get(language) for name in inform),
         )
+
+    def _decide_afresh(
+        self,
+        intent: Intent,
+        categories: tuple[Category, ...],
+        subcategories: tuple[Subcategory, ...],
+        urgency: Urgency,
+    ) -> tuple[str, tuple[str, ...], bool]:
+        """Return the department, those to inform, and whether to escalate."""
+        if urgency.rank >= Urgency.HIGH.rank:
+            subcategories = _incident_first(subcategories)
+        target = self._target(intent, categories, subcategories)
+        threshold = target.escalate_from or self.table.escalate_from
+        # every further matter's own department hears of the case as well
+        others = [self._target(intent, [sub.category], [sub]).department for sub in subcategories[1:]]
+        inform = tuple(name for name in dict.fromkeys([*target.inform, *others]) if name != target.department)
+        return target.department, inform, urgency.rank >= threshold.rank
 
     def _target(self, intent: Intent, categories: Sequence[Category], subcategories: Sequence[Subcategory]) -> Target:
         routes = self.table.routes
@@ -123,5 +138,5 @@ class Router:
         return self.table.intents[intent]
 
 
-def _incident_first(subcategories: Sequence[Subcategory]) -> list[Subcategory]:
-    return sorted(subcategories, key=lambda sub: sub.category is not Category.INCIDENT)
+def _incident_first(subcategories: tuple[Subcategory, ...]) -> tuple[Subcategory, ...]:
+    return tuple(sorted(subcategories, key=lambda sub: sub.category is not Category.INCIDENT))
