@@ -1,4 +1,4 @@
-"""Reading labelled messages: one JSON object a line, in the format of ``docs/labels.md``."""
+"""Reading labelled messages: JSONL, CSV or TSV, in the format of ``docs/labels.md``."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from complaint_nlp.errors import DataError
+from complaint_nlp.labelled_table import DELIMITERS, table_records
 from complaint_nlp.labels import TASKS
 
 if TYPE_CHECKING:
@@ -41,7 +42,10 @@ class LabelledMessage:
 
 
 def read_labelled(paths: str | Path | Iterable[str | Path], *, split: str | None = None) -> list[LabelledMessage]:
-    """Read labelled messages from one or more JSONL files.
+    """Read labelled messages from one or more files: CSV and TSV by their ending, all others as JSONL.
+
+    A table has a column ``text`` and one for every labelled task, with several values joined by ``|``. An empty cell
+    says "not labelled" for a task that has exactly one value, and for the emotion; elsewhere "labelled as none".
 
     Args:
         paths: one file or several.
@@ -54,10 +58,9 @@ def read_labelled(paths: str | Path | Iterable[str | Path], *, split: str | None
     messages: list[LabelledMessage] = []
     problems: list[str] = []
     for path in map(Path, listed):
-        for number, line in _lines(path):
+        for number, record in _records(path):
             try:
-                record = json.loads(line)
-                message = parse_labelled(record, default_id=f"{path.name}:{number}")
+                message = parse_labelled(_readable(record), default_id=f"{path.name}:{number}")
                 if split is None or record.get("split", split) == split:
                     messages.append(message)
             except (ValueError, RecursionError) as error:
@@ -69,15 +72,30 @@ def read_labelled(paths: str | Path | Iterable[str | Path], *, split: str | None
     return messages
 
 
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
+def _records(path: Path) -> Iterator[tuple[int, Any]]:
+    """Return the records of a file with the lines they begin on; an error in the place of one that is not readable."""
     try:
-        with path.open(encoding="utf-8-sig") as stream:
-            for number, line in enumerate(stream, 1):
-                if line.strip():
-                    yield number, line[:MAX_LINE_CHARS]
+        yield from table_records(path) if path.suffix.lower() in DELIMITERS else _json_records(path)
     except (OSError, UnicodeDecodeError) as error:
         msg = f"{path}: cannot be read as UTF-8 text: {error}"
         raise DataError(msg) from error
+
+
+def _json_records(path: Path) -> Iterator[tuple[int, Any]]:
+    with path.open(encoding="utf-8-sig") as stream:
+        for number, line in enumerate(stream, 1):
+            if line.strip():
+                try:
+                    record = json.loads(line[:MAX_LINE_CHARS])
+                except (ValueError, RecursionError) as error:
+                    record = error
+                yield number, record
+
+
+def _readable(record: Any) -> Any:  # noqa: ANN401 - any JSON value
+    if isinstance(record, Exception):
+        raise record
+    return record
 
 
 def parse_labelled(record: Any, *, default_id: str = "") -> LabelledMessage:  # noqa: ANN401 - any JSON value
