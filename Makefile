@@ -13,7 +13,7 @@ help:
 	@echo "make test       run all tests"
 	@echo "make test-pure  run the conversion cases with the pure-Python OpenCC"
 	@echo "make lint       ruff and mypy"
-	@echo "make benchmark  speed of the text room and of the whole way"
+	@echo "make benchmark  speed of the text room, of the whole way, and of the encoder beside BERT-base"
 	@echo "make train      train models/default again (needs the training data, see docs/training.md)"
 	@echo "make clean      remove what these commands made"
 
@@ -34,14 +34,17 @@ test-pure: .venv-pure/.installed
 	@.venv-pure/bin/python -m pytest tests/text -m conversion
 
 benchmark: $(VENV)/.test
-	@$(BIN)/python benchmarks/text.py && $(BIN)/python benchmarks/throughput.py
+	@$(BIN)/python benchmarks/text.py && $(BIN)/python benchmarks/throughput.py && $(BIN)/python benchmarks/encoder.py
 
-train: $(VENV)/.installed
-	@$(BIN)/complaint-nlp train --model linear --name "complaint-nlp default" --notes docs/model-card.md \
+train: $(VENV)/.test
+	@$(BIN)/complaint-nlp train --model encoder --name "complaint-nlp default" --notes docs/model-card.md \
+		--base $(SHARED)/models/e5-small-zh --layers 6 --epochs 3 --folds 1 --work out/train \
 		--data $(SHARED)/data/complaints/train.jsonl --data data/messages.jsonl \
 		--test $(SHARED)/data/complaints/dev.jsonl --test data/messages.jsonl \
+		--auxiliary $(SHARED)/data --corpus-labels data/corpus_labels.jsonl \
+		$(foreach part,00 01 02 03,--unlabelled $(SHARED)/data/corpus/$(part).txt.xz) \
 		--draw-weight '*likely*=0' --draw-weight '*random*=3' --draw-weight '*enriched*=3' \
-		--out models/default --overwrite
+		--out models/default --overwrite $(TRAIN_FLAGS)
 
 check-python:
 	@command -v $(PYTHON) >/dev/null 2>&1 || { \
@@ -62,7 +65,8 @@ $(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
 	@$(PIP) install -c constraints.txt -e . && touch $@
 
 $(VENV)/.test: $(VENV)/.installed
-	@$(PIP) install -c constraints.txt pytest hypothesis && touch $@
+	@echo "installing what training and the tests need ..."
+	@$(PIP) install -c constraints.txt -e '.[train]' pytest hypothesis && touch $@
 
 $(VENV)/.lint: $(VENV)/.test
 	@$(PIP) install -c constraints.txt ruff mypy types-PyYAML && touch $@

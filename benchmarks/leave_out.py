@@ -54,7 +54,7 @@ def measure(
         LinearOptions(folds=folds, draw_weights=DRAW_WEIGHTS),
         normalized=[normalized[i] for i in rest],
     )
-    answers = decide_margins(model, model.margins([normalized[i] for i in kept]))
+    answers = decide_margins(model.margins([normalized[i] for i in kept]), model.thresholds)
     result = evaluate_labels(answers, [messages[i].labels for i in kept])
     row = [result.tasks[name].macro_f1 for name in SHOWN]
     print(title.ljust(24), f"{len(kept):8,d}", *(f"{value:12.3f}" for value in row), flush=True)

@@ -124,12 +124,12 @@ def test_a_message_that_breaks_a_room_takes_no_other_along(
 ) -> None:
     expected = answers(analyzer, TEXTS)
     check = refuse(bad)
-    normalize, predict, find = analyzer._normalizer.normalize, analyzer._classifier.predict, analyzer._rules.find
+    normalize, answer, find = analyzer._normalizer.normalize, analyzer._cascade.answer, analyzer._rules.find
     if room == "text":
         monkeypatch.setattr(analyzer._normalizer, "normalize", lambda text: (check(text), normalize(text))[1])
     elif room == "classify":
         monkeypatch.setattr(
-            analyzer._classifier, "predict", lambda messages: (list(map(check, messages)), predict(messages))[1]
+            analyzer._cascade, "answer", lambda messages: (list(map(check, messages)), answer(messages))[1]
         )
     else:
         monkeypatch.setattr(analyzer._rules, "find", lambda message, *rest: (check(message), find(message, *rest))[1])

@@ -28,6 +28,7 @@ HEAVY = {
     "yaml",
     "rich",
     "typer",
+    "huggingface_hub",
 }
 # prints what the statement loaded and which files it opened
 PROBE = """

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from complaint_nlp.classify.bundle import Bundle, open_bundle
-from complaint_nlp.classify.decide import CALIBRATION, Decided, Decider, parse_calibration
+from complaint_nlp.classify.cascade import Cascade, Speed
 from complaint_nlp.classify.evidence import find_spans
-from complaint_nlp.classify.linear import LinearClassifier
 from complaint_nlp.classify.scores import PRIMARY_EMOTION, Scores
+from complaint_nlp.hub import COMMIT_MESSAGE, push_bundle, resolve_model, save_bundle
 from complaint_nlp.labels import TASKS, Category, Demand, Emotion, Intent, Language, Need, Subcategory, Urgency
 from complaint_nlp.playbook.first_reply import FirstReplies
 from complaint_nlp.report import Decision, LabelResult, Report, Span, Status, Strategy
@@ -21,8 +22,10 @@ from complaint_nlp.triage.routing import Router
 from complaint_nlp.triage.safety import SafetyRules
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from complaint_nlp.classify.decide import Decided
+    from complaint_nlp.classify.heads import OwnAnswers
     from complaint_nlp.report import UrgencyReason
 
 DEFAULT_MAX_CHARS: Final = 20_000
@@ -48,14 +51,20 @@ class Analyzer:
     """
 
     def __init__(
-        self, bundle: Bundle, *, router: Router, safety_rules: SafetyRules, replies: FirstReplies, max_chars: int
+        self,
+        bundle: Bundle,
+        *,
+        cascade: Cascade,
+        router: Router,
+        safety_rules: SafetyRules,
+        replies: FirstReplies,
+        max_chars: int,
     ) -> None:
         self.bundle = bundle
         self.max_chars = max_chars
         self._load_arguments: tuple[Any, ...] = ()
         self._normalizer = Normalizer(NormalizerConfig(max_chars=max_chars))
-        self._classifier = LinearClassifier(bundle)
-        self._decider = Decider(parse_calibration(bundle.json(CALIBRATION), bundle.path))
+        self._cascade = cascade
         self._router = router
         self._rules = safety_rules
         self._replies = replies
@@ -68,37 +77,94 @@ class Analyzer:
         routing: str | Path | None = None,
         safety_rules: str | Path | None = None,
         max_chars: int = DEFAULT_MAX_CHARS,
+        speed: Speed | None = None,
+        threads: int = 0,
     ) -> Analyzer:
         """Load a model bundle and the rule files.
 
         Args:
-            model: directory of a bundle, or ``"default"`` for the one that ships with the package.
+            model: directory of a bundle, ``"default"`` for the one that ships with the package, or, where no such
+                directory exists, its id on the Hugging Face hub: ``"org/name"`` or ``"org/name@revision"``.
             routing: your own routing file instead of the shipped one.
             safety_rules: your own safety rules instead of the shipped ones.
             max_chars: longer messages get the status ``too_long``.
+            speed: ``"accurate"`` asks the encoder about every message, ``"balanced"`` only where the linear model is
+                not sure, ``"fast"`` never. ``None`` is ``balanced``, and ``fast`` for a bundle without an encoder.
+            threads: threads of the encoder; 0 for as many as there are cores.
 
         Raises:
-            ModelError: the bundle is missing or damaged.
+            ModelError: the bundle is missing, damaged or cannot be fetched, or has no encoder for the ``speed`` asked
+                for.
             ConfigError: a rule file is wrong; the message names its line and key.
-            ValueError: ``max_chars`` is not positive.
+            ValueError: ``max_chars`` is not positive, or there is no such ``speed``.
         """
         if max_chars < 1:
             msg = f"max_chars must be positive, got {max_chars}"
             raise ValueError(msg)
+        bundle = open_bundle(resolve_model(model))
         analyzer = cls(
-            open_bundle(model),
+            bundle,
+            cascade=Cascade(bundle, speed, threads=threads),
             router=Router(routing),
             safety_rules=SafetyRules(safety_rules),
             replies=FirstReplies(),
             max_chars=max_chars,
         )
         analyzer._load_arguments = (
-            str(model) if str(model) == "default" else str(Path(model).resolve()),
+            # for a hub id the very files it stood for, not what it may stand for later
+            "default" if str(model) == "default" else str(bundle.path.resolve()),
             None if routing is None else str(Path(routing).resolve()),
             None if safety_rules is None else str(Path(safety_rules).resolve()),
             max_chars,
+            speed,
+            threads,
         )
         return analyzer
+
+    from_pretrained = load
+    """:meth:`load` under the name that Hugging Face libraries give it."""
+
+    def save_pretrained(self, directory: str | Path) -> None:
+        """Copy the model bundle into ``directory``, from where :meth:`load` takes it.
+
+        A bundle that is there already is replaced, anything else is not. Rule files are no part of a bundle.
+
+        Raises:
+            DataError: ``directory`` exists and holds something else than a bundle.
+            ModelError: the bundle's files have changed since it was loaded.
+        """
+        save_bundle(self.bundle, directory)
+
+    def push_to_hub(
+        self,
+        repo_id: str,
+        *,
+        private: bool = False,
+        commit_message: str = COMMIT_MESSAGE,
+        token: str | None = None,
+    ) -> str:
+        """Upload the model bundle to the Hugging Face hub, from where :meth:`load` takes it by its id.
+
+        The bundle's hashes cover its model card too: change the card before pushing, not on the hub.
+
+        Args:
+            repo_id: ``"org/name"``; created when it does not exist. Files of other names in it stay as they are.
+            private: only people with access to the repository may see it.
+            commit_message: summary of the commit.
+            token: access token; the one of ``hf auth login`` when ``None``.
+
+        Returns:
+            The address of the commit.
+
+        Raises:
+            ModelError: the hub cannot be reached or refuses, or ``private`` is asked for a repository that is public.
+        """
+        return push_bundle(self.bundle, repo_id, private=private, commit_message=commit_message, token=token)
+
+    @property
+    def speed(self) -> Speed:
+        """Which classifiers are asked: ``"fast"``, ``"balanced"`` or ``"accurate"``."""
+        return self._cascade.speed
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _reload, self._load_arguments
@@ -197,13 +263,18 @@ class Analyzer:
     def _analyze(self, messages: Sequence[NormalizedText], received_at: datetime) -> list[Report]:
         if not messages:
             return []
-        scores = self._classifier.predict(messages)
-        decided = self._decider.decide(scores.probabilities)
-        columns = {name: _label_results(name, messages, scores, decided[name]) for name in TASKS}
-        return [
-            self._report(message, {name: results[i] for name, results in columns.items()}, received_at)
-            for i, message in enumerate(messages)
-        ]
+        reports: dict[int, Report] = {}
+        for answers in self._cascade.answer(messages):
+            rows = answers.rows.tolist()
+            group = [messages[row] for row in rows]
+            columns = {name: _label_results(name, group, answers.scores, answers.decided[name]) for name in TASKS}
+            for i, row in enumerate(rows):
+                results = {name: column[i] for name, column in columns.items()}
+                reports[row] = self._report(messages[row], results, received_at)
+            if "heads" in self.bundle.manifest.components:
+                for row, extra in zip(rows, _extra_results(answers.extra), strict=True):
+                    reports[row] = replace(reports[row], extra=extra)
+        return [reports[row] for row in range(len(messages))]
 
     def _report(self, message: NormalizedText, results: dict[str, LabelResult[Any]], received_at: datetime) -> Report:
         language = _language(message)
@@ -248,8 +319,12 @@ class Analyzer:
         )
 
 
-def _reload(model: str, routing: str | None, safety_rules: str | None, max_chars: int) -> Analyzer:
-    return Analyzer.load(model, routing=routing, safety_rules=safety_rules, max_chars=max_chars)
+def _reload(
+    model: str, routing: str | None, safety_rules: str | None, max_chars: int, speed: Speed | None, threads: int
+) -> Analyzer:
+    return Analyzer.load(
+        model, routing=routing, safety_rules=safety_rules, max_chars=max_chars, speed=speed, threads=threads
+    )
 
 
 def _is_missing(text: object) -> bool:
@@ -290,6 +365,25 @@ def _label_results(
             decided.labels, table, confidences, decided.decisions, evidence, strict=True
         )
     ]
+
+
+def _extra_results(answers: Mapping[str, OwnAnswers]) -> list[dict[str, LabelResult[str]]]:
+    """Return the results of the user's own tasks by name, for every message."""
+    columns = {}
+    for name, own in answers.items():
+        decided = own.decided
+        columns[name] = [
+            LabelResult(
+                labels=tuple(own.values[index] for index in labels),
+                scores=dict(zip(own.values, row, strict=True)),
+                confidence=confidence,
+                decision=decision,
+            )
+            for labels, row, confidence, decision in zip(
+                decided.labels, own.probabilities.tolist(), decided.confidence.tolist(), decided.decisions, strict=True
+            )
+        ]
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
 def _raised(result: LabelResult[Urgency], reasons: Sequence[UrgencyReason]) -> LabelResult[Urgency]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-L = TypeVar("L", bound="StrEnum | int")
+L = TypeVar("L", bound="str | int")
 
 SCHEMA_VERSION: Final = "1"
 """Version of the dict, JSON and column forms. It changes when a field changes its name or meaning."""
@@ -148,7 +148,8 @@ class Report:
     """Everything known about one message.
 
     ``status`` says whether the message was analysed. Where it was not, every task is empty with decision
-    ``review``, and ``route`` and ``strategy`` are ``None``.
+    ``review``, and ``route`` and ``strategy`` are ``None``. ``extra`` holds the answers to your own tasks, where the
+    model has any (see ``docs/own-labels.md``); they come without evidence.
     """
 
     text: str
@@ -167,6 +168,7 @@ class Report:
     route: Route | None = None
     strategy: Strategy | None = None
     error: str | None = None
+    extra: Mapping[str, LabelResult[str]] = field(default_factory=dict)
 
     def task(self, name: str) -> LabelResult[Any]:
         """Return the result of the task called ``name``.
@@ -183,6 +185,7 @@ class Report:
     def to_dict(self) -> dict[str, Any]:
         """Return the report as plain dicts, lists, strings and numbers; the inverse loses nothing but types."""
         tasks = {name: _result_to_dict(self.task(name)) for name in TASKS}
+        extra = {name: _result_to_dict(result) for name, result in self.extra.items()}
         return {
             "schema_version": SCHEMA_VERSION,
             "text": self.text,
@@ -213,6 +216,7 @@ class Report:
             },
             "strategy": None if self.strategy is None else {"first_reply": self.strategy.first_reply},
             "error": self.error,
+            **({"extra": extra} if extra else {}),
         }
 
     def to_json(self, *, indent: int | None = None) -> str:
@@ -330,6 +334,12 @@ def _to_html(report: Report) -> str:
         rows.append(
             f"<tr><th style='text-align:left'>{name_of(name, None, language)}</th><td>{html.escape(labels)}</td>"
             f"<td>{result.confidence:.0%}</td><td>{result.decision.value}</td></tr>"
+        )
+    for name, own in report.extra.items():
+        rows.append(
+            f"<tr><th style='text-align:left'>{html.escape(name)}</th>"
+            f"<td>{html.escape('、'.join(own.labels)) or '—'}</td>"
+            f"<td>{own.confidence:.0%}</td><td>{own.decision.value}</td></tr>"
         )
     legend = " ".join(
         f"<span style='background:rgba({colour},.45);padding:0 .3em'>{name_of(name, None, language)}</span>"

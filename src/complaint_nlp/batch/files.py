@@ -21,16 +21,19 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from complaint_nlp.batch.formats import Encoder, Reject, Row, estimate_rows, format_of, open_output, open_rows
 from complaint_nlp.errors import DataError
+from complaint_nlp.hub import resolve_model
 from complaint_nlp.labels import TASKS
 from complaint_nlp.report import column_names
 
 if TYPE_CHECKING:
     from complaint_nlp.analyzer import Analyzer
+    from complaint_nlp.classify.cascade import Speed
 
 _CHUNK: Final = 128
 _ALONE_BYTES: Final = 1_000_000
 """Files up to this size are labelled in this process: starting others would take longer."""
 _MAX_WORKERS: Final = 16
+_EXTRA: Final = "extra_"
 
 
 class Progress(Protocol):
@@ -70,13 +73,15 @@ def label_file(
     workers: int = 0,
     overwrite: bool = False,
     model: str | Path = "default",
+    speed: Speed | None = None,
     routing: str | Path | None = None,
     safety_rules: str | Path | None = None,
     progress: Progress | None = None,
 ) -> LabelSummary:
     """Label every row of a file.
 
-    The output holds the input's own columns, then those of :func:`complaint_nlp.report.arrow_schema`; a column of the
+    The output holds the input's own columns, then those of :func:`complaint_nlp.report.arrow_schema`, then
+    ``extra_<task>`` for every own task of the model (lists where several values apply); a column of the
     input that bears the name of a label is kept as ``input_<name>``. It appears only when it is complete. Rows that
     cannot be read are listed in ``<target>.rejects.jsonl`` with number and reason; the rest goes on.
 
@@ -88,6 +93,7 @@ def label_file(
         workers: processes; 0 for as many as useful.
         overwrite: replace ``target`` when it exists.
         model: as in :meth:`complaint_nlp.Analyzer.load`.
+        speed: as in :meth:`complaint_nlp.Analyzer.load`.
         routing: as in :meth:`complaint_nlp.Analyzer.load`.
         safety_rules: as in :meth:`complaint_nlp.Analyzer.load`.
         progress: told how far the work has come.
@@ -104,19 +110,24 @@ def label_file(
     if text_column not in columns and (columns or format_of(source) != "jsonl"):
         msg = f"{source}: has no column {text_column!r}; its columns are {', '.join(columns)} (use --text-column)"
         raise DataError(msg)
+    # a hub id is looked up once, so that all processes use the same files
+    model = resolve_model(model)
+    extra = _extra_columns(model)
     labels = column_names()
-    renamed = _renamed(columns, labels)
+    renamed = _renamed(columns, [*labels, *extra])
     summary = LabelSummary(target, counts={name: Counter() for name in _COUNTED})
-    arguments = (str(model), routing, safety_rules, datetime.now(UTC))
     count = workers or (1 if source.stat().st_size <= _ALONE_BYTES else min(os.cpu_count() or 1, _MAX_WORKERS))
+    options = {"routing": routing, "safety_rules": safety_rules, "speed": speed, "threads": 1 if count > 1 else 0}
+    arguments = (str(model), options, datetime.now(UTC))
     target.parent.mkdir(parents=True, exist_ok=True)
     with _staged(target) as staging, _label_function(count, arguments) as submit:
-        encoder, sink = open_output(staging / target.name, format_of(target), [*renamed.values()], labels)
+        encoder, sink = open_output(staging / target.name, format_of(target), [*renamed.values()], labels, extra)
         rejects = staging / _rejects_of(target).name
         total = estimate_rows(source) if progress is not None else 0
         chunks = _chunks(rows, rejects, summary)
         try:
-            for encoded, counts in _labelled(chunks, submit, (text_column, renamed, encoder), waiting=2 * count):
+            job = (text_column, renamed, encoder, extra)
+            for encoded, counts in _labelled(chunks, submit, job, waiting=2 * count):
                 sink.write(encoded)
                 _add(summary, counts)
                 if progress is not None:
@@ -131,6 +142,17 @@ def label_file(
         (staging / target.name).replace(target)
     summary.seconds = time.monotonic() - began
     return summary
+
+
+def _extra_columns(model: str | Path) -> dict[str, bool]:
+    """Return the columns of the model's own tasks, and whether they hold lists."""
+    from complaint_nlp.classify.bundle import open_bundle
+    from complaint_nlp.classify.heads import OwnHeads
+
+    bundle = open_bundle(model)
+    if "heads" not in bundle.manifest.components:
+        return {}
+    return {f"{_EXTRA}{name}": task.kind == "several" for name, task in OwnHeads(bundle).settings.tasks.items()}
 
 
 def _renamed(columns: list[str], labels: list[str]) -> dict[str, str]:
@@ -178,8 +200,9 @@ def _staged(target: Path) -> Iterator[Path]:
 
 
 Counts = dict[str, Counter[str]]
-Job = tuple[str, dict[str, str], Encoder]
-"""What a process needs beside the rows: the text column, the names of the own columns, the output's encoder."""
+Job = tuple[str, dict[str, str], Encoder, dict[str, bool]]
+"""What a process needs beside the rows: the text column, the names of the own columns, the output's encoder, and the
+columns of the user's own tasks."""
 Submit = Callable[[list[dict[str, Any]], Job], "Future[tuple[Any, Counts]]"]
 
 
@@ -213,7 +236,7 @@ def _label_function(workers: int, arguments: tuple[Any, ...]) -> Iterator[Submit
 _ANALYZER: dict[str, Any] = {}
 
 
-def _load(model: str, routing: str | Path | None, safety_rules: str | Path | None, received_at: datetime) -> None:
+def _load(model: str, options: dict[str, Any], received_at: datetime) -> None:
     from complaint_nlp.analyzer import Analyzer
 
     # an interrupt is the main process's to handle: it stops the others
@@ -222,12 +245,12 @@ def _load(model: str, routing: str | Path | None, safety_rules: str | Path | Non
         # reports hold no cycles, so the collector would walk through them for nothing: a third of the time
         gc.freeze()
         gc.set_threshold(500_000)
-    _ANALYZER["analyzer"] = Analyzer.load(model, routing=routing, safety_rules=safety_rules)
+    _ANALYZER["analyzer"] = Analyzer.load(model, **options)
     _ANALYZER["received_at"] = received_at
 
 
 def _label(rows: list[dict[str, Any]], job: Job) -> tuple[Any, Counts]:
-    text_column, renamed, encoder = job
+    text_column, renamed, encoder, extra = job
     analyzer: Analyzer = _ANALYZER["analyzer"]
     texts = [row.get(text_column) for row in rows]
     counts: Counts = {name: Counter() for name in _COUNTED}
@@ -240,6 +263,10 @@ def _label(rows: list[dict[str, Any]], job: Job) -> tuple[Any, Counts]:
                 counter.update(value[:1] if TASKS[name].kind == "primary_multilabel" else value)
             elif value is not None:
                 counter[str(value)] += 1
+        for name, several in extra.items():
+            result = report.extra.get(name.removeprefix(_EXTRA))
+            given = list(result.labels) if result is not None else []
+            label[name] = given if several else given[0] if given else None
         # a column that only later lines of a JSONL file have may bear the name of a label too
         own = {renamed.get(key, f"input_{key}" if key in label else key): value for key, value in row.items()}
         labelled.append({**own, **label})

@@ -6,13 +6,13 @@ import codecs
 import csv
 import io
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any, Final, Protocol
 
 from complaint_nlp.errors import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
 FORMATS: Final = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
@@ -24,19 +24,24 @@ _LEAD_BYTE: Final = 0xC0  # from here on a byte begins a character of several by
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One readable row: its number in the file (the first data row is 1) and its columns."""
+    """One readable row: its number in the file (the first data row is 1), its columns and the line it begins in.
+
+    Parquet has no lines; there it is 0.
+    """
 
     number: int
     values: dict[str, Any]
+    line: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """One row that could not be read: its number, why, and what stood there."""
+    """One row that could not be read: its number, why, what stood there, and the line it begins in."""
 
     number: int
     reason: str
     content: str
+    line: int = field(default=0, compare=False)
 
 
 def _keep_broken(error: UnicodeError) -> tuple[str, int]:
@@ -121,7 +126,7 @@ def open_rows(path: Path, encoding: str | None) -> tuple[list[str], Iterator[Row
 def _csv_rows(path: Path, opened: Callable[[], IO[str]], delimiter: str) -> tuple[list[str], Iterator[Row | Reject]]:
     csv.field_size_limit(MAX_CELL_CHARS)
 
-    def cells_of(stream: IO[str]) -> Iterator[list[str]]:
+    def cells_of(stream: IO[str]) -> Any:  # noqa: ANN401 - the csv module's reader has no name
         return csv.reader((line.replace("\0", "") for line in stream), delimiter=delimiter)
 
     with opened() as stream:
@@ -134,23 +139,24 @@ def _csv_rows(path: Path, opened: Callable[[], IO[str]], delimiter: str) -> tupl
             next(reader)
             while True:
                 number += 1
+                line = reader.line_num + 1
                 try:
                     cells = next(reader)
                 except StopIteration:
                     return
                 except csv.Error as error:
-                    yield Reject(number, f"not readable as CSV: {error}", "")
+                    yield Reject(number, f"not readable as CSV: {error}", "", line)
                     continue
                 if not cells:
                     number -= 1  # a blank line is no row
                     continue
                 content = delimiter.join(cells)
                 if len(cells) != len(header):
-                    yield Reject(number, f"{len(cells)} cells where the header has {len(header)}", content)
+                    yield Reject(number, f"{len(cells)} cells where the header has {len(header)}", content, line)
                 elif _is_broken(content):
-                    yield Reject(number, "holds bytes that are not text in the file's encoding", content)
+                    yield Reject(number, "holds bytes that are not text in the file's encoding", content, line)
                 else:
-                    yield Row(number, dict(zip(header, cells, strict=True)))
+                    yield Row(number, dict(zip(header, cells, strict=True)), line)
 
     return header, rows()
 
@@ -180,19 +186,21 @@ def _jsonl_rows(opened: Callable[[], IO[str]]) -> tuple[list[str], Iterator[Row 
                 if not line.strip():
                     continue
                 if _is_broken(line):
-                    yield Reject(number, "holds bytes that are not text in the file's encoding", line.rstrip("\n"))
+                    yield Reject(
+                        number, "holds bytes that are not text in the file's encoding", line.rstrip("\n"), number
+                    )
                     continue
                 try:
                     values = json.loads(line)
                 except (ValueError, RecursionError) as error:
-                    yield Reject(number, f"not valid JSON: {error}", line.rstrip("\n"))
+                    yield Reject(number, f"not valid JSON: {error}", line.rstrip("\n"), number)
                     continue
                 if not isinstance(values, dict):
-                    yield Reject(number, "not a JSON object", line.rstrip("\n"))
+                    yield Reject(number, "not a JSON object", line.rstrip("\n"), number)
                 elif "\\u" in line and _is_broken(json.dumps(values, ensure_ascii=False)):
-                    yield Reject(number, "holds half a character (a lone surrogate)", line.rstrip("\n"))
+                    yield Reject(number, "holds half a character (a lone surrogate)", line.rstrip("\n"), number)
                 else:
-                    yield Row(number, values)
+                    yield Row(number, values, number)
 
     return columns, rows()
 
@@ -339,11 +347,13 @@ class ParquetSink:
     Args:
         path: file to create.
         own: names of the input's own columns.
+        extra: columns of the user's own tasks, and whether they hold lists.
     """
 
-    def __init__(self, path: Path, own: Sequence[str]) -> None:
+    def __init__(self, path: Path, own: Sequence[str], extra: Mapping[str, bool]) -> None:
         self._path = path
         self._own = list(own)
+        self._extra = extra
         self._writer: Any = None
         self._schema: Any = None
 
@@ -365,7 +375,9 @@ class ParquetSink:
                     kind = pa.array([row.get(name) for row in encoded]).type
                     fields.append(pa.field(name, pa.string() if pa.types.is_null(kind) else kind))
                 labels = arrow_schema()
-                self._schema = pa.schema([*fields, *labels], metadata=labels.metadata)
+                lists = pa.list_(pa.string())
+                extra = [pa.field(name, lists if several else pa.string()) for name, several in self._extra.items()]
+                self._schema = pa.schema([*fields, *labels, *extra], metadata=labels.metadata)
                 self._writer = pq.ParquetWriter(self._path, self._schema, compression="zstd")
             self._writer.write_table(pa.Table.from_pylist(list(encoded), schema=self._schema))
         except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
@@ -379,11 +391,22 @@ class ParquetSink:
         self._writer.close()
 
 
-def open_output(path: Path, kind: str, own: Sequence[str], labels: Sequence[str]) -> tuple[Encoder, Sink]:
-    """Return how rows are encoded and where they go, for a file of the format ``kind`` at ``path``."""
+def open_output(
+    path: Path, kind: str, own: Sequence[str], labels: Sequence[str], extra: Mapping[str, bool] | None = None
+) -> tuple[Encoder, Sink]:
+    """Return how rows are encoded and where they go.
+
+    Args:
+        path: file to create.
+        kind: its format.
+        own: the input's own columns.
+        labels: those of the standard tasks.
+        extra: those of the user's own tasks, and whether they hold lists.
+    """
+    extra = extra or {}
     if kind == "parquet":
-        return keep_rows, ParquetSink(path, own)
+        return keep_rows, ParquetSink(path, own, extra)
     if kind == "jsonl":
         return encode_jsonl, TextSink(path, "utf-8", "")
-    encoder = CsvEncoder((*own, *labels), "\t" if kind == "tsv" else ",")
+    encoder = CsvEncoder((*own, *labels, *extra), "\t" if kind == "tsv" else ",")
     return encoder, TextSink(path, "utf-8-sig", encoder([{name: name for name in encoder.columns}]))

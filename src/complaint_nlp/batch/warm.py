@@ -8,7 +8,10 @@ import os
 # the small matrix products here are done before other threads have woken up to help
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-import complaint_nlp.analyzer  # noqa: F401 - the modules are part of what is shared
+import onnxruntime  # noqa: F401 - the modules are part of what is shared
+import tokenizers  # noqa: F401
+
+import complaint_nlp.analyzer  # noqa: F401
 from complaint_nlp.classify.features import extract
 from complaint_nlp.text import Normalizer
 

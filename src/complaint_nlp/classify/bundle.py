@@ -12,6 +12,7 @@ import os
 import shutil
 import tempfile
 import zipfile
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
@@ -23,11 +24,12 @@ from complaint_nlp.errors import ModelError, validation_problems
 from complaint_nlp.labels import TASKS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from numpy.typing import NDArray
 
 MANIFEST: Final = "bundle.json"
+Component = Literal["linear", "encoder", "heads"]
 MAX_FILE_BYTES: Final = 500_000_000
 _LOCAL_HEADER_BYTES: Final = 30
 
@@ -49,7 +51,7 @@ class Manifest(BaseModel):
     format: Literal["complaint-nlp-bundle"] = "complaint-nlp-bundle"
     version: Literal[1] = 1
     name: str
-    components: tuple[Literal["linear"], ...]
+    components: tuple[Component, ...]
     trained_with: str
     files: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")], FileEntry]
 
@@ -75,7 +77,7 @@ class Bundle:
             ModelError: the file is not listed in the manifest or is no JSON.
         """
         try:
-            return json.loads(self._listed(name).read_text(encoding="utf-8"))
+            return json.loads(self.listed(name).read_text(encoding="utf-8"))
         except ValueError as error:
             msg = f"{self.path / name}: not valid JSON: {error}"
             raise ModelError(msg) from error
@@ -86,9 +88,14 @@ class Bundle:
         Raises:
             ModelError: the file is not listed in the manifest or does not hold plain arrays.
         """
-        return map_npz(self._listed(name))
+        return map_npz(self.listed(name))
 
-    def _listed(self, name: str) -> Path:
+    def listed(self, name: str) -> Path:
+        """Return the path of a file of the bundle.
+
+        Raises:
+            ModelError: the manifest does not list it.
+        """
         if name not in self.manifest.files:
             msg = f"{self.path}: the bundle has no file {name!r}; it holds {', '.join(self.manifest.files)}"
             raise ModelError(msg)
@@ -152,7 +159,7 @@ def write_bundle(
     *,
     name: str,
     trained_with: str,
-    components: tuple[Literal["linear"], ...],
+    components: tuple[Component, ...],
     files: Mapping[str, bytes],
 ) -> Bundle:
     """Write a bundle directory; an older one of the same path is replaced only when the new one is complete.
@@ -165,18 +172,26 @@ def write_bundle(
         files: content by file name; ``labels.json`` and the manifest are added.
     """
     target = Path(target)
-    target.parent.mkdir(parents=True, exist_ok=True)
     labels = {task: list(TASKS[task].values) for task in TASKS}
     content = {**files, "labels.json": json.dumps(labels, ensure_ascii=False, indent=1).encode() + b"\n"}
     entries = {
         file: FileEntry(bytes=len(data), sha256=hashlib.sha256(data).hexdigest()) for file, data in content.items()
     }
     manifest = Manifest(name=name, components=components, trained_with=trained_with, files=entries)
-    staging = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-    try:
+    with staged_directory(target) as staging:
         for file, data in content.items():
             (staging / file).write_bytes(data)
         (staging / MANIFEST).write_text(manifest.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    return open_bundle(target)
+
+
+@contextmanager
+def staged_directory(target: Path) -> Iterator[Path]:
+    """Give an empty directory to fill; it takes the place of ``target`` when that is done without an error."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    staging = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    try:
+        yield staging
         staging.chmod(0o755)
         if target.exists():
             old = staging.with_name(staging.name + ".old")
@@ -192,7 +207,6 @@ def write_bundle(
     except BaseException:
         shutil.rmtree(staging, ignore_errors=True)
         raise
-    return open_bundle(target)
 
 
 def map_npz(path: Path) -> dict[str, NDArray[Any]]:

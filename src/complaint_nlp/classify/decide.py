@@ -63,8 +63,17 @@ class Calibration(BaseModel):
     tasks: dict[str, TaskCalibration]
 
 
-def parse_calibration(content: Any, path: Path) -> Calibration:  # noqa: ANN401 - whatever the file held
+def parse_calibration(
+    content: Any,  # noqa: ANN401 - whatever the file held
+    path: Path,
+    name: str = CALIBRATION,
+) -> Calibration:
     """Check the content of a calibration file.
+
+    Args:
+        content: what the file held.
+        path: the directory it lies in.
+        name: its name.
 
     Raises:
         ModelError: it does not have the documented form or misses a value.
@@ -72,10 +81,10 @@ def parse_calibration(content: Any, path: Path) -> Calibration:  # noqa: ANN401 
     try:
         calibration = Calibration.model_validate(content)
     except ValidationError as error:
-        msg = f"{path / CALIBRATION}: {validation_problems(error)}"
+        msg = f"{path / name}: {validation_problems(error)}"
         raise ModelError(msg) from error
-    for name, task in TASKS.items():
-        given = calibration.tasks.get(name)
+    for key, task in TASKS.items():
+        given = calibration.tasks.get(key)
         needed = (
             (
                 given.auto,
@@ -87,7 +96,7 @@ def parse_calibration(content: Any, path: Path) -> Calibration:  # noqa: ANN401 
             else ()
         )
         if given is None or any(set(part) != set(task.values) for part in needed):
-            msg = f"{path / CALIBRATION}: {name}: thresholds for {', '.join(task.values)} are needed, one each"
+            msg = f"{path / name}: {key}: thresholds for {', '.join(task.values)} are needed, one each"
             raise ModelError(msg)
     return calibration
 
@@ -190,11 +199,7 @@ class Decider:
         return subs
 
     def _exclusive(self, name: str, probabilities: NDArray[np.float32]) -> Decided:
-        adjusted = np.log(np.maximum(probabilities, 1e-9)) + self._offsets[name]
-        primary = adjusted.argmax(axis=1)
-        confidence = probabilities[np.arange(len(primary)), primary]
-        decisions = self._levels(confidence, self._auto[name][primary], self._suggest[name][primary])
-        return Decided([(value,) for value in primary.tolist()], primary, confidence, decisions)
+        return decide_exclusive(probabilities, self._offsets[name], self._auto[name], self._suggest[name])
 
     def _emotion(self, probabilities: Mapping[str, NDArray[np.float32]]) -> Decided:
         first = self._exclusive("emotion", probabilities[PRIMARY_EMOTION])
@@ -213,23 +218,61 @@ class Decider:
     def _several(
         self, name: str, probabilities: NDArray[np.float32], chosen: NDArray[np.bool_], rank: NDArray[Any]
     ) -> Decided:
-        ranked = np.where(chosen, rank, -1.0)
-        order = np.argsort(-ranked, axis=1, kind="stable").tolist()
-        counts = chosen.sum(axis=1)
-        labels = [tuple(row[:count]) for row, count in zip(order, counts.tolist(), strict=True)]
-        primary = np.where(counts > 0, ranked.argmax(axis=1), -1)
-        none = 1.0 - probabilities.max(axis=1)
-        confidence = np.where(counts > 0, probabilities[np.arange(len(primary)), primary], none)
-        # an answer is as trustworthy as its least trustworthy value
-        auto = (~chosen | (probabilities >= self._auto[name])).all(axis=1)
-        suggest = (~chosen | (probabilities >= self._suggest[name])).all(axis=1)
         thresholds = self.calibration.tasks[name]
-        auto = np.where(counts > 0, auto, none >= thresholds.none_auto)
-        suggest = np.where(counts > 0, suggest, none >= thresholds.none_suggest)
-        decisions = [_LEVELS[2 if a else 1 if s else 0] for a, s in zip(auto.tolist(), suggest.tolist(), strict=True)]
-        return Decided(labels, primary, confidence, decisions)
+        nothing = (thresholds.none_auto, thresholds.none_suggest)
+        return decide_several(probabilities, chosen, rank, (self._auto[name], self._suggest[name]), nothing)
 
-    @staticmethod
-    def _levels(confidence: NDArray[Any], auto: NDArray[Any], suggest: NDArray[Any]) -> list[Decision]:
-        level = (confidence >= suggest).astype(int) + (confidence >= np.maximum(auto, suggest))
-        return [_LEVELS[value] for value in level.tolist()]
+
+def decide_exclusive(
+    probabilities: NDArray[np.float32],
+    offsets: NDArray[np.float64],
+    auto: NDArray[np.float64],
+    suggest: NDArray[np.float64],
+) -> Decided:
+    """Return the answers of a task of which exactly one value applies.
+
+    Args:
+        probabilities: (messages, values).
+        offsets: (values,) added to the log-probabilities before the highest is taken.
+        auto: (values,) least probability for an automatic answer.
+        suggest: (values,) the same for a suggestion.
+    """
+    adjusted = np.log(np.maximum(probabilities, 1e-9)) + offsets
+    primary = adjusted.argmax(axis=1)
+    confidence = probabilities[np.arange(len(primary)), primary]
+    least = suggest[primary]
+    level = (confidence >= least).astype(int) + (confidence >= np.maximum(auto[primary], least))
+    decisions = [_LEVELS[value] for value in level.tolist()]
+    return Decided([(value,) for value in primary.tolist()], primary, confidence, decisions)
+
+
+def decide_several(
+    probabilities: NDArray[np.float32],
+    chosen: NDArray[np.bool_],
+    rank: NDArray[Any],
+    least: tuple[NDArray[np.float64], NDArray[np.float64]],
+    least_of_none: tuple[float, float],
+) -> Decided:
+    """Return the answers of a task of which any number of values applies.
+
+    Args:
+        probabilities: (messages, values).
+        chosen: (messages, values) which are given.
+        rank: (messages, values) what the given ones are sorted by, the highest first.
+        least: (values,) least probability for an automatic answer, and for a suggestion.
+        least_of_none: the same for the answer that none applies.
+    """
+    ranked = np.where(chosen, rank, -1.0)
+    order = np.argsort(-ranked, axis=1, kind="stable").tolist()
+    counts = chosen.sum(axis=1)
+    labels = [tuple(row[:count]) for row, count in zip(order, counts.tolist(), strict=True)]
+    primary = np.where(counts > 0, ranked.argmax(axis=1), -1)
+    none = 1.0 - probabilities.max(axis=1)
+    confidence = np.where(counts > 0, probabilities[np.arange(len(primary)), primary], none)
+    # an answer is as trustworthy as its least trustworthy value
+    auto, suggest = (
+        np.where(counts > 0, (~chosen | (probabilities >= by_value)).all(axis=1), none >= of_none)
+        for by_value, of_none in zip(least, least_of_none, strict=True)
+    )
+    decisions = [_LEVELS[2 if a else 1 if s else 0] for a, s in zip(auto.tolist(), suggest.tolist(), strict=True)]
+    return Decided(labels, primary, confidence, decisions)

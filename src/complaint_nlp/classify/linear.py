@@ -162,11 +162,15 @@ class LinearClassifier:
 
     def predict(self, messages: Sequence[NormalizedText]) -> Scores:
         """Return calibrated probabilities of a batch and where they come from."""
+        margins, attribution = self.margins(messages)
+        return Scores(probabilities_from_margins(margins), attribution)
+
+    def margins(self, messages: Sequence[NormalizedText]) -> tuple[NDArray[np.float32], LinearAttribution]:
+        """Return (messages, outputs) calibrated margins of a batch and where they come from."""
         encoded = encode([message.text for message in messages], self._vocabulary, self._idf)
         margins = self._margins(encoded.matrix)
         margins += signal_matrix(messages) @ self._signal_weights + self._bias
-        attribution = LinearAttribution(encoded, self._weights, self._row_scale)
-        return Scores(probabilities_from_margins(margins), attribution)
+        return margins, LinearAttribution(encoded, self._weights, self._row_scale)
 
     def _margins(self, matrix: sparse.csr_array) -> NDArray[np.float32]:
         """Multiply with the weights, turning only the rows that this batch uses into floats."""

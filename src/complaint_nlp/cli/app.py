@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from complaint_nlp.classify.cascade import Speed
 
 app = typer.Typer(
     name="complaint-nlp",
@@ -18,9 +21,30 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-ModelOption = Annotated[str, typer.Option("--model", help="Directory of a model bundle, or 'default'.")]
+ModelOption = Annotated[
+    str, typer.Option("--model", help="Directory of a model bundle, its id on the hub, or 'default'.")
+]
+SpeedOption = Annotated[
+    str | None,
+    typer.Option("--speed", help="fast, balanced (where the model has an encoder the default) or accurate."),
+]
 RoutingOption = Annotated[Path | None, typer.Option("--routing", help="Your own routing file (YAML).")]
 RulesOption = Annotated[Path | None, typer.Option("--safety-rules", help="Your own safety rules (YAML).")]
+
+_ENC = "Encoder"
+_HEADS = "Heads for your own labels"
+
+
+def _speed(given: str | None) -> Speed | None:
+    from complaint_nlp.classify.cascade import SPEEDS
+
+    for speed in SPEEDS:
+        if given == speed:
+            return speed
+    if given is None:
+        return None
+    msg = f"--speed {given}: use one of {', '.join(SPEEDS)}"
+    raise typer.BadParameter(msg)
 
 
 def _version(value: bool) -> None:  # noqa: FBT001 - typer calls it so
@@ -47,6 +71,7 @@ def analyze(
     *,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
     model: ModelOption = "default",
+    speed: SpeedOption = None,
     routing: RoutingOption = None,
     safety_rules: RulesOption = None,
 ) -> None:
@@ -59,7 +84,7 @@ def analyze(
         if sys.stdin.isatty():
             typer.echo("Type the message, end with Ctrl-D:", err=True)
         text = sys.stdin.buffer.read().decode("utf-8", errors="replace")
-    report = Analyzer.load(model, routing=routing, safety_rules=safety_rules).analyze(text)
+    report = Analyzer.load(model, routing=routing, safety_rules=safety_rules, speed=_speed(speed)).analyze(text)
     if as_json:
         typer.echo(report.to_json(indent=2))
     else:
@@ -81,6 +106,7 @@ def label(
     preview: Annotated[int, typer.Option("--preview", min=0, help="Show the first rows as a table.")] = 0,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace TARGET when it exists.")] = False,
     model: ModelOption = "default",
+    speed: SpeedOption = None,
     routing: RoutingOption = None,
     safety_rules: RulesOption = None,
 ) -> None:
@@ -101,6 +127,7 @@ def label(
             workers=workers,
             overwrite=overwrite,
             model=model,
+            speed=_speed(speed),
             routing=routing,
             safety_rules=safety_rules,
             progress=progress,
@@ -111,16 +138,23 @@ def label(
 
 
 @app.command()
-def train(
-    data: Annotated[list[Path], typer.Option("--data", help="JSONL with labelled messages; may be repeated.")],
+def train(  # noqa: PLR0913 - every option of a command is an argument
+    data: Annotated[
+        list[Path],
+        typer.Option("--data", help="JSONL, CSV or TSV with labelled messages (heads: or Parquet); may be repeated."),
+    ],
     out: Annotated[Path, typer.Option("--out", help="Directory of the bundle to write.")],
     *,
-    model: Annotated[str, typer.Option("--model", help="Kind of model: linear.")] = "linear",
+    model: Annotated[
+        str, typer.Option("--model", help="linear, encoder (a linear one as well), or heads (for your own labels).")
+    ] = "linear",
     test: Annotated[
         list[Path] | None, typer.Option("--test", help="Labelled messages to measure the result on; may be repeated.")
     ] = None,
     notes: Annotated[Path | None, typer.Option("--notes", help="Markdown to put into the model card.")] = None,
-    name: Annotated[str, typer.Option("--name", help="Name of the model in its card.")] = "custom",
+    name: Annotated[
+        str | None, typer.Option("--name", help="Name of the model in its card; 'custom' when left out.")
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT when it exists.")] = False,
     draw_weight: Annotated[
         list[str] | None,
@@ -129,30 +163,103 @@ def train(
             help="PATTERN=N: messages whose 'draw' fits count N times for calibration and thresholds; may be repeated.",
         ),
     ] = None,
-    seed: Annotated[int, typer.Option("--seed", help="Of the folds and the solver.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", help="Of everything random.")] = 0,
+    base: Annotated[
+        str | None, typer.Option("--base", help="Encoder to start from: a directory or a hub id.", rich_help_panel=_ENC)
+    ] = None,
+    work: Annotated[
+        Path | None,
+        typer.Option("--work", help="Folder for finished stages: call again to go on.", rich_help_panel=_ENC),
+    ] = None,
+    auxiliary: Annotated[
+        Path | None, typer.Option("--auxiliary", help="Folder with public sets to learn from.", rich_help_panel=_ENC)
+    ] = None,
+    unlabelled: Annotated[
+        list[Path] | None,
+        typer.Option("--unlabelled", help="Texts, one a line (.txt, .xz); may be repeated.", rich_help_panel=_ENC),
+    ] = None,
+    corpus_labels: Annotated[
+        Path | None,
+        typer.Option("--corpus-labels", help="Labels of some of the unlabelled texts by hash.", rich_help_panel=_ENC),
+    ] = None,
+    teacher: Annotated[
+        Path | None,
+        typer.Option("--teacher", help="Bundle that labels the unlabelled texts.", rich_help_panel=_ENC),
+    ] = None,
+    layers: Annotated[
+        int | None, typer.Option("--layers", min=1, help="Layers of the base to keep.", rich_help_panel=_ENC)
+    ] = None,
+    epochs: Annotated[int, typer.Option("--epochs", min=1, help="Passes over the data.", rich_help_panel=_ENC)] = 3,
+    folds: Annotated[
+        int,
+        typer.Option("--folds", min=1, max=5, help="Fifths to train without, for the blend.", rich_help_panel=_ENC),
+    ] = 2,
+    heads_only: Annotated[
+        bool, typer.Option("--heads-only", help="Leave the encoder as it is.", rich_help_panel=_ENC)
+    ] = False,
+    device: Annotated[str, typer.Option("--device", help="cpu, cuda.", rich_help_panel=_ENC)] = "cpu",
+    labels: Annotated[
+        Path | None,
+        typer.Option("--labels", help="Label file (YAML) that names your tasks and values.", rich_help_panel=_HEADS),
+    ] = None,
+    from_model: Annotated[
+        str, typer.Option("--from", help="Bundle to put the heads on, or 'default'.", rich_help_panel=_HEADS)
+    ] = "default",
+    text_column: Annotated[
+        str, typer.Option("--text-column", help="Column that holds the message.", rich_help_panel=_HEADS)
+    ] = "text",
 ) -> None:
-    """Train a model bundle on labelled messages (JSONL, see docs/labels.md)."""
+    """Train a model bundle on labelled messages (see docs/labels.md; for your own labels docs/own-labels.md)."""
     from complaint_nlp.cli.show import print_evaluation, progress_bar
     from complaint_nlp.errors import DataError
-    from complaint_nlp.train.run import train_bundle
 
-    if model != "linear":
-        msg = f"--model {model}: unknown kind of model; this version trains 'linear'"
+    common: dict[str, Any] = {"test": test or [], "overwrite": overwrite, "seed": seed}
+    if model == "heads":
+        _train_heads(data, out, labels, {**common, "from_model": from_model, "name": name, "text_column": text_column})
+        return
+    from complaint_nlp.train.run import EncoderSources, encoder_options, train_bundle, train_encoder_bundle
+
+    if model not in ("linear", "encoder"):
+        msg = f"--model {model}: unknown kind of model; this version trains 'linear', 'encoder' and 'heads'"
         raise DataError(msg)
+    weights = [_draw_weight(item) for item in draw_weight or []]
+    common |= {"name": name or "custom", "notes": notes}
     with progress_bar() as progress:
-        result = train_bundle(
-            data,
-            out,
-            test=test or [],
-            name=name,
-            notes=notes,
-            overwrite=overwrite,
-            draw_weights=[_draw_weight(item) for item in draw_weight or []],
-            seed=seed,
-            progress=progress,
-        )
+        if model == "linear":
+            result = train_bundle(data, out, draw_weights=weights, progress=progress, **common)
+        else:
+            if base is None:
+                msg = "--model encoder: --base is needed: the directory or hub id of a Hugging Face encoder"
+                raise DataError(msg)
+            result = train_encoder_bundle(
+                data,
+                out,
+                sources=EncoderSources(base, auxiliary, unlabelled or [], corpus_labels, teacher),
+                work=work or out.with_name(f"{out.name}.work"),
+                options=encoder_options(layers, epochs, device, folds_run=folds, heads_only=heads_only),
+                draw_weights=weights,
+                progress=progress,
+                **common,
+            )
     for title, evaluation in result.evaluations.items():
         print_evaluation(title, evaluation)
+    typer.echo(f"bundle written to {out} (hash {result.bundle.hash[:12]})", err=True)
+
+
+def _train_heads(data: list[Path], out: Path, labels: Path | None, options: dict[str, Any]) -> None:
+    from complaint_nlp.cli.show import print_evaluation, progress_bar
+    from complaint_nlp.errors import DataError
+    from complaint_nlp.train.heads import train_heads
+
+    if labels is None:
+        msg = "--model heads: --labels is needed: a file that names your tasks and values (see docs/own-labels.md)"
+        raise DataError(msg)
+    with progress_bar() as progress:
+        result = train_heads(data, out, labels=labels, progress=progress, **options)
+    for title, evaluation in result.evaluations.items():
+        print_evaluation(title, evaluation, by_value=True)
+    for note in result.notes:
+        typer.echo(note, err=True)
     typer.echo(f"bundle written to {out} (hash {result.bundle.hash[:12]})", err=True)
 
 
@@ -166,7 +273,7 @@ def _draw_weight(item: str) -> tuple[str, int]:
 
 @app.command()
 def evaluate(
-    data: Annotated[list[Path], typer.Argument(help="JSONL with labelled messages.")],
+    data: Annotated[list[Path], typer.Argument(help="JSONL, CSV or TSV with labelled messages.")],
     *,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
     by_value: Annotated[bool, typer.Option("--by-value/--by-task", help="Show every value, or only the tasks.")] = True,
@@ -174,6 +281,7 @@ def evaluate(
         str | None, typer.Option("--split", help="Only messages of this split (messages without one are taken too).")
     ] = None,
     model: ModelOption = "default",
+    speed: SpeedOption = None,
 ) -> None:
     """Compare a model's answers with labelled messages: a table per task and value."""
     from complaint_nlp.analyzer import Analyzer
@@ -181,7 +289,7 @@ def evaluate(
     from complaint_nlp.evaluation import evaluate as run
     from complaint_nlp.labelled import read_labelled
 
-    evaluation = run(Analyzer.load(model), read_labelled(data, split=split))
+    evaluation = run(Analyzer.load(model, speed=_speed(speed)), read_labelled(data, split=split))
     if as_json:
         typer.echo(json.dumps(evaluation.to_dict(), ensure_ascii=False, indent=2))
     else:

@@ -11,8 +11,19 @@ from rich.table import Table
 from complaint_nlp import __version__
 from complaint_nlp.errors import ComplaintNlpError
 
-_PACKAGES = ("numpy", "scipy", "scikit-learn", "rjieba", "pypinyin", "pydantic", "PyYAML", "pyarrow")
-_OPTIONAL = ("torch", "transformers", "onnxruntime")
+_PACKAGES = (
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "rjieba",
+    "pypinyin",
+    "pydantic",
+    "PyYAML",
+    "pyarrow",
+    "onnxruntime",
+    "tokenizers",
+)
+_OPTIONAL = ("torch", "transformers")
 _SELF_TEST = (
     ("家裡瓦斯味很重，打了兩次電話都沒人來", "urgency", "critical"),
     ("快递显示签收但我根本没收到，客服一直不回复", "category", "service"),
@@ -36,6 +47,7 @@ def run_doctor() -> bool:
         analyzer = Analyzer.load()
         manifest = analyzer.bundle.manifest
         table.add_row("model", f"{manifest.name} ({', '.join(manifest.components)}), {analyzer.bundle.path}")
+        table.add_row("speed", f"{analyzer.speed} unless another is asked for")
         table.add_row("model hash", analyzer.bundle.hash[:16])
         table.add_row("trained with", manifest.trained_with)
         for text, task, wanted in _SELF_TEST:

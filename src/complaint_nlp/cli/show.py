@@ -75,6 +75,14 @@ def print_report(report: Report) -> None:
             Text(result.decision.value, style=_DECISION_STYLES[result.decision]),
             Text(words, style="dim"),
         )
+    for name, own in report.extra.items():
+        table.add_row(
+            Text(name),
+            Text("、".join(own.labels) or "—", style="bold"),
+            f"{own.confidence:.0%}",
+            Text(own.decision.value, style=_DECISION_STYLES[own.decision]),
+            "",
+        )
     console.print(table)
     for reason in report.urgency_reasons:
         console.print(Text(f"! {reason.reason}：{reason.text}", style="red"))

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from complaint_nlp.analyzer import Analyzer
+    from complaint_nlp.labels import Task
 
 PRIMARY_EMOTION: Final = "emotion_primary"
 
@@ -115,25 +116,32 @@ def evaluate_labels(
     reference: Sequence[Mapping[str, tuple[str, ...]]],
     *,
     not_analysed: int = 0,
+    tasks: Mapping[str, Task] = TASKS,
 ) -> Evaluation:
     """Compare label sets, one mapping from task to values (primary first) per message.
 
     A task that is missing from a reference is not counted for that message.
+
+    Args:
+        predicted: the answers.
+        reference: the labels.
+        not_analysed: how many messages got no answer.
+        tasks: the tasks to count; the standard ones unless told otherwise.
     """
-    tasks: dict[str, TaskScore] = {}
-    for name, task in TASKS.items():
+    scores: dict[str, TaskScore] = {}
+    for name, task in tasks.items():
         rows = [i for i, labels in enumerate(reference) if name in labels]
         if not rows:
             continue
         truth, answer = [reference[i][name] for i in rows], [predicted[i].get(name, ()) for i in rows]
         if task.is_multilabel:
-            tasks[name] = _several(task.values, truth, answer)
+            scores[name] = _several(task.values, truth, answer)
         else:
-            tasks[name] = _single(task.values, truth, answer, ordinal=task.kind == "ordinal")
+            scores[name] = _single(task.values, truth, answer, ordinal=task.kind == "ordinal")
         if name == "emotion":
             first, given = [labels[:1] for labels in truth], [labels[:1] for labels in answer]
-            tasks[PRIMARY_EMOTION] = _single(task.values, first, given, ordinal=False)
-    return Evaluation(len(reference), not_analysed, tasks)
+            scores[PRIMARY_EMOTION] = _single(task.values, first, given, ordinal=False)
+    return Evaluation(len(reference), not_analysed, scores)
 
 
 def _indicators(values: tuple[str, ...], labels: Sequence[tuple[str, ...]]) -> NDArray[np.int8]:

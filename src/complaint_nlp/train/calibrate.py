@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
@@ -33,6 +33,14 @@ _CANDIDATES: Final = np.linspace(-2.0, 3.0, 21)
 _OFFSET_COST: Final = 0.002  # macro-F1 that a doubled log-probability must be worth
 
 
+class Sources(Protocol):
+    """Chooses the margins that a calibration looks at."""
+
+    def __call__(self, head: str, block: slice, margins: int, /) -> NDArray[np.int64]:
+        """Return the columns for the outputs ``block`` of ``head``, of so many margins."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class CalibrationMap:
     """A linear map from raw margins, those of the steps included, to calibrated ones: ``raw @ matrix + bias``."""
@@ -46,15 +54,32 @@ class CalibrationMap:
         return result
 
 
+def own_margins(head: str, block: slice, margins: int) -> NDArray[np.int64]:
+    """Return the margins that the calibration of outputs ``block`` looks at, for margins of one model."""
+    return np.arange(margins) if head in _STACKED else np.arange(block.start, block.stop)
+
+
+def blended_margins(head: str, block: slice, margins: int) -> NDArray[np.int64]:
+    """Return the same for the logits of an encoder with the calibrated margins of a linear model behind them."""
+    outputs = sum(len(values) for values in HEADS.values())
+    second = np.arange(block.start, block.stop) + margins - outputs
+    first = np.arange(margins - outputs) if head in _STACKED else np.arange(block.start, block.stop)
+    return np.concatenate([first, second])
+
+
 def fit_calibration(
-    margins: NDArray[np.float32], values: NDArray[np.float32], known: NDArray[np.bool_]
+    margins: NDArray[np.float32],
+    values: NDArray[np.float32],
+    known: NDArray[np.bool_],
+    sources_of: Sources = own_margins,
 ) -> CalibrationMap:
     """Fit logistic regressions from out-of-fold margins to the labels.
 
     Args:
-        margins: (messages, outputs) margins from models that have not seen the message.
+        margins: (messages, margins) from models that have not seen the message, those of the outputs first.
         values: (messages, outputs) 1 where a value applies.
         known: (messages, outputs) whether the message is labelled for it.
+        sources_of: which margins the calibration of an output looks at.
     """
     outputs = sum(len(values) for values in HEADS.values())
     matrix, bias = np.eye(margins.shape[1], outputs, dtype=np.float32), np.zeros(outputs, dtype=np.float32)
@@ -69,7 +94,7 @@ def fit_calibration(
         else:
             blocks = [(slice(j, j + 1), values[rows, j]) for j in range(columns.start, columns.stop)]
         for block, wanted in blocks:
-            sources = np.arange(margins.shape[1]) if head in _STACKED else np.arange(block.start, block.stop)
+            sources = sources_of(head, block, margins.shape[1])
             counts = np.bincount(wanted.astype(int), minlength=2)
             if np.sort(counts)[-2] < _MIN_POSITIVES:
                 continue  # nothing to learn from: the raw margin stays
@@ -100,6 +125,7 @@ def cross_fit(
     known: NDArray[np.bool_],
     folds: NDArray[np.int64],
     counted: NDArray[np.int64],
+    sources_of: Sources = own_margins,
 ) -> NDArray[np.float32]:
     """Return calibrated margins of every message by calibrations that were fitted without its fold.
 
@@ -111,13 +137,14 @@ def cross_fit(
         known: as in :func:`fit_calibration`.
         folds: (messages,) fold of every message.
         counted: rows to fit on, as often as they count.
+        sources_of: as in :func:`fit_calibration`.
     """
     outputs = sum(len(names) for names in HEADS.values())
     result = np.zeros((len(margins), outputs), dtype=np.float32)
     for fold in np.unique(folds):
         rows = counted[folds[counted] != fold]
         held = folds == fold
-        result[held] = fit_calibration(margins[rows], values[rows], known[rows]).apply(margins[held])
+        result[held] = fit_calibration(margins[rows], values[rows], known[rows], sources_of).apply(margins[held])
     return result
 
 
@@ -146,25 +173,25 @@ def choose_thresholds(
         scores, truth = probabilities[head][rows], values[rows, columns] > 0
         entry: dict[str, Any] = {}
         if task.kind == "multilabel":
-            least = _best_thresholds(scores, truth)
+            least = best_thresholds(scores, truth)
             given = scores >= least
             entry["decide"] = _named(head, least)
             none = 1.0 - scores.max(axis=1)
             silent, truly_silent = ~given.any(axis=1), np.asarray(~truth.any(axis=1))
             for level, wanted in (("none_auto", auto_precision), ("none_suggest", suggest_precision)):
-                entry[level] = _least_for_precision(none[silent], truly_silent[silent], wanted)
+                entry[level] = least_for_precision(none[silent], truly_silent[silent], wanted)
         else:
-            offsets = _best_offsets(scores, truth.argmax(axis=1))
+            offsets = best_offsets(scores, truth.argmax(axis=1))
             answer = (np.log(np.maximum(scores, 1e-9)) + offsets).argmax(axis=1)
             given = np.zeros_like(truth)
             given[np.arange(len(answer)), answer] = True
             entry["offsets"] = _named(head, offsets)
             if name == "emotion":
                 several = head_slices()[name]
-                entry["decide"] = _named(name, _best_thresholds(probabilities[name][rows], values[rows, several] > 0))
+                entry["decide"] = _named(name, best_thresholds(probabilities[name][rows], values[rows, several] > 0))
         for level, wanted in (("auto", auto_precision), ("suggest", suggest_precision)):
             least_sure = [
-                _least_for_precision(scores[given[:, j], j], truth[given[:, j], j], wanted)
+                least_for_precision(scores[given[:, j], j], truth[given[:, j], j], wanted)
                 for j in range(len(task.values))
             ]
             entry[level] = _named(head, np.array(least_sure))
@@ -182,7 +209,7 @@ def _resamples(count: int) -> list[NDArray[np.int64]]:
     return [random.poisson(1.0, count) for _ in range(_RESAMPLES)]
 
 
-def _best_thresholds(scores: NDArray[np.float32], truth: NDArray[np.bool_]) -> NDArray[np.float64]:
+def best_thresholds(scores: NDArray[np.float32], truth: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Return for every value the threshold with the best F1, averaged (as log-odds) over resamples of the messages.
 
     The best threshold of one sample rests on a few messages where a value is rare; the average does not.
@@ -209,7 +236,7 @@ def _best_thresholds(scores: NDArray[np.float32], truth: NDArray[np.bool_]) -> N
     return best
 
 
-def _best_offsets(scores: NDArray[np.float32], truth: NDArray[np.int64]) -> NDArray[np.float64]:
+def best_offsets(scores: NDArray[np.float32], truth: NDArray[np.int64]) -> NDArray[np.float64]:
     """Return offsets to the log-probabilities with the best macro-F1, averaged over resamples of the messages."""
     logs = np.log(np.maximum(scores, 1e-9)).astype(np.float64)
     found = []
@@ -243,7 +270,7 @@ def _ascend(logs: NDArray[np.float64], truth: NDArray[np.int64], counts: NDArray
     return offsets
 
 
-def _least_for_precision(scores: NDArray[np.float32], right: NDArray[np.bool_], wanted: float) -> float:
+def least_for_precision(scores: NDArray[np.float32], right: NDArray[np.bool_], wanted: float) -> float:
     """Return the least score from which on answers are right often enough; above 1 when there is none."""
     order = np.argsort(-scores, kind="stable")
     precision = np.cumsum(right[order]) / (np.arange(len(order)) + 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from complaint_nlp.train.linear import LinearOptions, options_summary
@@ -10,6 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from complaint_nlp.evaluation import Evaluation
+    from complaint_nlp.train.encoder.export import ExportCheck
+    from complaint_nlp.train.encoder.stages import EncoderOptions
 
 
 def model_card(
@@ -19,6 +22,7 @@ def model_card(
     evaluations: Mapping[str, Evaluation],
     thresholds: Mapping[str, Any],
     notes: str,
+    encoder: str = "",
 ) -> str:
     """Return the card in Markdown.
 
@@ -29,14 +33,17 @@ def model_card(
         evaluations: figures by title.
         thresholds: content of the calibration file.
         notes: Markdown by the people who trained it: data, licences, limits.
+        encoder: Markdown on the encoder, where the bundle has one.
     """
     parts = [
         f"# {name}",
-        f"Linear model of [complaint_nlp](https://pypi.org/project/complaint-nlp/). Trained with {trained_with}.",
+        f"Model of [complaint_nlp](https://pypi.org/project/complaint-nlp/). Trained with {trained_with}.",
         notes.strip(),
         "## Method",
+        encoder,
         (
-            "Character 1- to 4-grams, jieba words and signal counts of the simplified text; per value the mean of two "
+            f"{'The linear model: character' if encoder else 'Character'} 1- to 4-grams, jieba words and signal counts "
+            "of the simplified text; per value the mean of two "
             "L2-regularised logistic regressions (plain and log-count-ratio features); calibrated on margins predicted "
             "out of fold; thresholds averaged over resamples; weights stored as "
             f"8-bit integers. Options: {options_summary(options)}."
@@ -81,3 +88,25 @@ def _by_value(evaluation: Evaluation) -> str:
             numbers = f"{figures.precision:.2f} | {figures.recall:.2f} | {figures.f1:.2f} | {figures.support:,}"
             lines.append(f"| {task} | {value} | {numbers} |")
     return "\n".join(lines)
+
+
+def encoder_method(base: str | Path, options: EncoderOptions, check: ExportCheck, sure: float) -> str:
+    """Return how the encoder was made, in Markdown.
+
+    Args:
+        base: what it started from.
+        options: how it was trained.
+        check: how far the stored model is from the trained one.
+        sure: from which sureness the linear model answers alone in ``balanced``.
+    """
+    layers = "all layers" if options.layers is None else f"the first {options.layers} layers"
+    return (
+        f"The encoder: {layers} of {Path(base).name}, warmed up on texts labelled by the linear model and on public "
+        "sets, then tuned on the labelled messages; heads pool the scores of tokens. Its logits and the linear "
+        f"margins are blended by logistic regressions on messages that neither has seen. Options: {options}.\n\n"
+        "Stored as int8 ONNX, one scale per output channel; on "
+        f"{check.texts:,} texts the largest difference of a probability to the trained network is "
+        f"{check.largest_difference:.3f}, the mean {check.mean_difference:.4f}, and {check.share_above:.1%} of the "
+        "texts have a difference above 0.05.\n\n"
+        f"In `balanced` the linear model answers alone where its sureness reaches {sure:.3f}."
+    )

@@ -84,11 +84,11 @@ class Progress(Protocol):
         """Report that ``done`` of ``total`` parts of ``stage`` are finished."""
 
 
-def _silent(stage: str, done: int, total: int) -> None:
+def silent(stage: str, done: int, total: int) -> None:
     """Report nothing."""
 
 
-_STEPS: Final = tuple(
+STEPS: Final = tuple(
     (name, level) for name, task in TASKS.items() if task.kind == "ordinal" for level in range(1, len(task.values))
 )
 """Further outputs behind those of the heads: whether an urgency or intensity is at least of a level. They are not
@@ -111,7 +111,7 @@ class Targets:
 def targets_of(messages: Sequence[LabelledMessage]) -> Targets:
     """Return the targets of every head for ``messages``."""
     outputs = sum(len(values) for values in HEADS.values())
-    values = np.zeros((len(messages), outputs + len(_STEPS)), dtype=np.float32)
+    values = np.zeros((len(messages), outputs + len(STEPS)), dtype=np.float32)
     known = np.zeros(values.shape, dtype=bool)
     for head, columns in head_slices().items():
         task = PRIMARY_OF.get(head, head)
@@ -124,7 +124,7 @@ def targets_of(messages: Sequence[LabelledMessage]) -> Targets:
             known[row, columns] = True
             for value in given[:1] if head in PRIMARY_OF else given:
                 values[row, index[value]] = 1.0
-    for step, (task, level) in enumerate(_STEPS, outputs):
+    for step, (task, level) in enumerate(STEPS, outputs):
         columns = head_slices()[task]
         values[:, step] = values[:, columns][:, level:].any(axis=1)
         known[:, step] = known[:, columns.start]
@@ -191,7 +191,7 @@ def design_matrix(
 
 
 def fit_weights(
-    messages: Sequence[NormalizedText], targets: Targets, options: LinearOptions, progress: Progress = _silent
+    messages: Sequence[NormalizedText], targets: Targets, options: LinearOptions, progress: Progress = silent
 ) -> LinearWeights:
     """Fit one logistic regression per output."""
     vocabulary, idf = choose_vocabulary(messages, options)
@@ -255,7 +255,7 @@ def out_of_fold_margins(
     targets: Targets,
     folds: NDArray[np.int64],
     options: LinearOptions,
-    progress: Progress = _silent,
+    progress: Progress = silent,
 ) -> NDArray[np.float32]:
     """Return margins of every message from models that have not seen it (nor its trade)."""
     margins = np.zeros(targets.values.shape, dtype=np.float32)
@@ -291,7 +291,7 @@ class TrainedLinear:
         return self.calibration.apply(self.weights.margins(messages))
 
 
-def normalize_all(messages: Sequence[LabelledMessage], progress: Progress = _silent) -> list[NormalizedText]:
+def normalize_all(messages: Sequence[LabelledMessage], progress: Progress = silent) -> list[NormalizedText]:
     """Return the normalised texts of ``messages``."""
     normalizer = Normalizer()
     normalized: list[NormalizedText] = []
@@ -304,7 +304,7 @@ def normalize_all(messages: Sequence[LabelledMessage], progress: Progress = _sil
 def fit_linear(
     messages: Sequence[LabelledMessage],
     options: LinearOptions | None = None,
-    progress: Progress = _silent,
+    progress: Progress = silent,
     normalized: Sequence[NormalizedText] | None = None,
 ) -> TrainedLinear:
     """Train on labelled messages.

@@ -1,0 +1,210 @@
+"""The encoder: a small transformer run by ONNX Runtime, whose logits are sums over the tokens of a message."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from complaint_nlp.classify.linear import HEADS, head_slices
+from complaint_nlp.classify.scores import TokenWeights
+from complaint_nlp.errors import ModelError, validation_problems
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from complaint_nlp.classify.bundle import Bundle
+    from complaint_nlp.text import NormalizedText
+
+MODEL: Final = "encoder.onnx"
+TOKENIZER: Final = "tokenizer.json"
+SETTINGS: Final = "encoder.json"
+_BATCH_TOKENS: Final = 1024
+
+
+class EncoderSettings(BaseModel):
+    """The schema of ``encoder.json``.
+
+    Attributes:
+        max_tokens: longer messages are read in part: the first two thirds and the last third of so many pieces.
+        padding: id of the padding piece.
+        outputs: number of logits: those of the heads, then those of the steps of the scales.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    max_tokens: Annotated[int, Field(ge=8, le=512)]
+    padding: Annotated[int, Field(ge=0)]
+    outputs: Annotated[int, Field(gt=0)]
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedBatch:
+    """What one pass of the encoder gives for a batch of messages.
+
+    Attributes:
+        logits: (messages, outputs).
+        vectors: (messages, width) mean of the vectors of a message's pieces; texts of like meaning have a small angle.
+        contributions: (pieces, outputs of the heads) what every piece adds to its message's logits; special pieces are
+            left out.
+        rows: (pieces,) index of the message of every piece.
+        starts: (pieces,) its first character in the normalised text.
+        ends: (pieces,) its end.
+    """
+
+    logits: NDArray[np.float32]
+    vectors: NDArray[np.float32]
+    contributions: NDArray[np.float32]
+    rows: NDArray[np.int64]
+    starts: NDArray[np.int64]
+    ends: NDArray[np.int64]
+
+
+class EncoderAttribution:
+    """Exact shares of every piece in the logits of a batch.
+
+    Args:
+        batch: the pass that gave them.
+    """
+
+    def __init__(self, batch: EncodedBatch) -> None:
+        self._batch = batch
+
+    def token_weights(self, head: str, chosen: NDArray[np.int64]) -> TokenWeights:
+        """Return how much every piece adds to the logit of its message's chosen value.
+
+        Where exactly one value applies, the mean over the values is taken off: what speaks for all of them alike speaks
+        for none.
+        """
+        batch = self._batch
+        columns = head_slices()[head]
+        values = chosen[batch.rows]
+        part = batch.contributions[:, columns]
+        weights = part[np.arange(len(values)), np.maximum(values, 0)].astype(np.float64)
+        if len(HEADS[head]) > 1:
+            weights -= part.mean(axis=1)
+        weights[values < 0] = 0.0
+        return TokenWeights(weights, batch.rows, batch.starts, batch.ends)
+
+
+class Encoder:
+    """Runs the encoder of a bundle.
+
+    Args:
+        bundle: an opened bundle with an encoder.
+        threads: threads of one pass; 0 leaves it to the runtime.
+
+    Raises:
+        ModelError: the encoder's files are missing, damaged or do not fit together.
+    """
+
+    def __init__(self, bundle: Bundle, *, threads: int = 0) -> None:
+        import onnxruntime
+        from tokenizers import Tokenizer
+
+        try:
+            self.settings = EncoderSettings.model_validate(bundle.json(SETTINGS))
+        except ValidationError as error:
+            msg = f"{bundle.path / SETTINGS}: {validation_problems(error)}"
+            raise ModelError(msg) from error
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        # workers share cores: waiting in a loop for the next operator steals the others' time
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0" if threads == 1 else "1")
+        try:
+            self._tokenizer: Any = Tokenizer.from_str(bundle.listed(TOKENIZER).read_text(encoding="utf-8"))
+            self._session: Any = onnxruntime.InferenceSession(
+                str(bundle.listed(MODEL)), options, providers=["CPUExecutionProvider"]
+            )
+        except ModelError:
+            raise
+        except Exception as error:  # the two libraries raise classes of their own
+            msg = f"{bundle.path}: the encoder cannot be loaded: {error}"
+            raise ModelError(msg) from error
+        self._tokenizer.no_padding()
+        self._tokenizer.no_truncation()
+        outputs = self._session.get_outputs()
+        if [output.name for output in outputs] != ["logits", "contributions", "vectors"]:
+            msg = f"{bundle.path / MODEL}: its outputs are not 'logits', 'contributions' and 'vectors'"
+            raise ModelError(msg)
+        self.width = int(outputs[-1].shape[-1])
+
+    def run(self, messages: Sequence[NormalizedText]) -> EncodedBatch:
+        """Return logits and contributions for normalised messages."""
+        encoded = self._tokenizer.encode_batch([message.text for message in messages], add_special_tokens=True)
+        pieces = [_Pieces.of(one, self.settings.max_tokens) for one in encoded]
+        lengths = np.array([len(one.ids) for one in pieces], dtype=np.int64)
+        heads = sum(len(values) for values in HEADS.values())
+        logits = np.zeros((len(messages), self.settings.outputs), dtype=np.float32)
+        offsets = np.concatenate(([0], np.cumsum(lengths)))
+        contributions = np.zeros((int(offsets[-1]), heads), dtype=np.float32)
+        vectors = np.zeros((len(messages), self.width), dtype=np.float32)
+        for rows in _batches(lengths):
+            ids, mask = self._padded([pieces[i].ids for i in rows])
+            given, parts, vectors[rows] = self._session.run(None, {"input_ids": ids, "attention_mask": mask})
+            if given.shape[1] != self.settings.outputs or self.settings.outputs < heads:
+                msg = f"{MODEL}: gives {given.shape[1]} outputs where {self.settings.outputs} are stated"
+                raise ModelError(msg)
+            logits[rows] = given
+            for place, i in enumerate(rows):
+                contributions[offsets[i] : offsets[i + 1]] = parts[place, : lengths[i], :heads]
+        owners = np.repeat(np.arange(len(messages)), lengths)
+        spans = np.array([span for one in pieces for span in one.spans], dtype=np.int64).reshape(-1, 2)
+        cuts = np.array([offsets[i] + one.cut for i, one in enumerate(pieces) if one.cut], dtype=np.int64)
+        if len(cuts):  # what is not read stands as one piece that adds nothing: no evidence reaches across it
+            spans = np.insert(spans, cuts, np.stack([spans[cuts - 1, 1], spans[cuts, 0]], axis=1), axis=0)
+            owners = np.insert(owners, cuts, owners[cuts])
+            contributions = np.insert(contributions, cuts, 0.0, axis=0)
+        real = spans[:, 1] > spans[:, 0]
+        return EncodedBatch(logits, vectors, contributions[real], owners[real], spans[real, 0], spans[real, 1])
+
+    def _padded(self, ids: Sequence[Sequence[int]]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        longest = max(len(one) for one in ids)
+        table = np.full((len(ids), longest), self.settings.padding, dtype=np.int64)
+        mask = np.zeros((len(ids), longest), dtype=np.int64)
+        for row, one in enumerate(ids):
+            table[row, : len(one)], mask[row, : len(one)] = one, 1
+        return table, mask
+
+
+@dataclass(frozen=True, slots=True)
+class _Pieces:
+    """Ids and character ranges of one message's pieces; special ones have an empty range.
+
+    Before the piece ``cut`` pieces are left out, unless it is 0.
+    """
+
+    ids: list[int]
+    spans: list[tuple[int, int]]
+    cut: int = 0
+
+    @classmethod
+    def of(cls, encoded: Any, limit: int) -> _Pieces:  # noqa: ANN401 - tokenizers has no types
+        ids: list[int] = encoded.ids
+        spans: list[tuple[int, int]] = encoded.offsets
+        if len(ids) > limit:
+            head = limit * 2 // 3
+            tail = len(ids) - (limit - head)
+            return cls([*ids[:head], *ids[tail:]], [*spans[:head], *spans[tail:]], head)
+        return cls(ids, spans)
+
+
+def _batches(lengths: NDArray[np.int64]) -> list[list[int]]:
+    """Return the messages of every pass: of like length, so that little is padding."""
+    order = np.argsort(lengths, kind="stable").tolist()
+    batches: list[list[int]] = []
+    current: list[int] = []
+    for i in order:
+        if current and (len(current) + 1) * int(lengths[i]) > _BATCH_TOKENS:
+            batches.append(current)
+            current = []
+        current.append(i)
+    if current:
+        batches.append(current)
+    return batches

@@ -1,0 +1,1 @@
+"""Training of encoders. Everything in here needs PyTorch and transformers, the extra ``train``."""
