@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from complaint_nlp.classify.linear import HEADS, head_slices
+from complaint_nlp.classify.linear import HEADS, head_slices, is_exclusive
 from complaint_nlp.classify.scores import TokenWeights
 from complaint_nlp.errors import ModelError, validation_problems
 
@@ -85,7 +85,7 @@ class EncoderAttribution:
         values = chosen[batch.rows]
         part = batch.contributions[:, columns]
         weights = part[np.arange(len(values)), np.maximum(values, 0)].astype(np.float64)
-        if len(HEADS[head]) > 1:
+        if is_exclusive(head):
             weights -= part.mean(axis=1)
         weights[values < 0] = 0.0
         return TokenWeights(weights, batch.rows, batch.starts, batch.ends)

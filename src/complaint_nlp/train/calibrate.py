@@ -23,6 +23,10 @@ helps the common values of these heads and hurts the rare ones of the others, wh
 
 _STACKING_C: Final = 0.015
 _MIN_POSITIVES: Final = 3
+_MIN_OUTSIDE: Final = 50
+_OUTSIDE_AUTO: Final = 0.02
+_OUTSIDE_SUGGEST: Final = 0.2
+"""Part of the texts labelled ``other`` that may be taken for a complaint automatically, and as a suggestion."""
 _MIN_ANSWERS: Final = 15
 _UNREACHED: Final = 1.01
 _UNSEEN_MARGIN: Final = -12.0  # of a value that no message carries
@@ -197,6 +201,35 @@ def choose_thresholds(
             entry[level] = _named(head, np.array(least_sure))
         tasks[name] = entry
     return {"auto_precision": auto_precision, "suggest_precision": suggest_precision, "tasks": tasks}
+
+
+def guard_scope(
+    thresholds: dict[str, Any],
+    probabilities: Mapping[str, NDArray[np.float32]],
+    values: NDArray[np.float32],
+    known: NDArray[np.bool_],
+) -> None:
+    """Raise the thresholds of ``complaint`` until texts that are no customer messages seldom reach them, in place.
+
+    News, verse or code do not come in with complaints, so that precision on messages says nothing about them.
+
+    Args:
+        thresholds: what :func:`choose_thresholds` returned.
+        probabilities: calibrated out-of-fold probabilities by head, of all messages.
+        values: (messages, outputs) 1 where a value applies.
+        known: (messages, outputs) whether the message is labelled for it.
+    """
+    columns = head_slices()["intent"]
+    names = HEADS["intent"]
+    other, complaint = names.index("other"), names.index("complaint")
+    outside = known[:, columns.start] & (values[:, columns.start + other] > 0)
+    if outside.sum() < _MIN_OUTSIDE:
+        return
+    scores = probabilities["intent"][outside, complaint]
+    for level, share in (("auto", _OUTSIDE_AUTO), ("suggest", _OUTSIDE_SUGGEST)):
+        least = float(np.quantile(scores, 1.0 - share))
+        given = thresholds["tasks"]["intent"][level]
+        given["complaint"] = round(max(given["complaint"], least), 4)
 
 
 def _named(head: str, row: NDArray[Any]) -> dict[str, float]:

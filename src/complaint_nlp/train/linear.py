@@ -29,7 +29,7 @@ from complaint_nlp.classify.scores import PRIMARY_OF
 from complaint_nlp.errors import DataError
 from complaint_nlp.labels import TASKS
 from complaint_nlp.text import Normalizer
-from complaint_nlp.train.calibrate import CalibrationMap, choose_thresholds, cross_fit, fit_calibration
+from complaint_nlp.train.calibrate import CalibrationMap, choose_thresholds, cross_fit, fit_calibration, guard_scope
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -336,6 +336,7 @@ def fit_linear(
         auto_precision=options.auto_precision,
         suggest_precision=options.suggest_precision,
     )
+    guard_scope(thresholds, probabilities_from_margins(held_out), targets.values, targets.known)
     weights = fit_weights(texts, targets, options, progress)
     return TrainedLinear(weights, calibration, thresholds, held_out)
 

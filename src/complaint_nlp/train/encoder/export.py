@@ -26,9 +26,10 @@ if TYPE_CHECKING:
     from complaint_nlp.train.encoder.network import MultiTaskEncoder
 
 _OPSET: Final = 17
-_OUTLIER: Final = 3.0
+_OUTLIER: Final = 2.0
 """Channels whose range is so many times the median one are multiplied apart."""
-_MOST_APART: Final = 16
+_MOST_APART: Final = 64
+_MANY: Final = 1 << 30
 _LARGE_EMBEDDING: Final = 2000
 
 
@@ -188,7 +189,7 @@ def _onnx_of(module: nn.Module, *, quantize: bool) -> bytes:
 
 
 def _quantized(plain: Path) -> bytes:
-    """Return the model with 8-bit weights; the heads, small and decisive, stay as they are."""
+    """Return the model with 8-bit weights; the heads and the channels multiplied apart stay as they are."""
     import onnx
     from onnxruntime.quantization import QuantType, quantize_dynamic
     from onnxruntime.quantization.shape_inference import quant_pre_process
@@ -200,13 +201,19 @@ def _quantized(plain: Path) -> bytes:
     try:
         quant_pre_process(str(plain), str(prepared), skip_symbolic_shape=True)
         graph = onnx.load(prepared).graph
-        heads = [node.name for node in graph.node if node.op_type == "MatMul" and "/layer." not in node.name]
+        rows = {weight.name: weight.dims[0] for weight in graph.initializer if weight.dims}
+        floats = [
+            node.name
+            for node in graph.node
+            if node.op_type == "MatMul"
+            and ("/layer." not in node.name or rows.get(node.input[1], _MANY) <= _MOST_APART)
+        ]
         quantize_dynamic(
             str(prepared),
             str(target),
             weight_type=QuantType.QInt8,
             per_channel=True,
-            nodes_to_exclude=heads,
+            nodes_to_exclude=floats,
             op_types_to_quantize=["MatMul"],
         )
     finally:

@@ -24,6 +24,7 @@ from complaint_nlp.train.calibrate import (
     choose_thresholds,
     cross_fit,
     fit_calibration,
+    guard_scope,
 )
 from complaint_nlp.train.encoder.export import ExportCheck, compare, export_onnx, run_onnx
 from complaint_nlp.train.encoder.stages import OUTPUTS, Workshop
@@ -191,6 +192,7 @@ class EncoderTraining:
             auto_precision=self.linear_options.auto_precision,
             suggest_precision=self.linear_options.suggest_precision,
         )
+        guard_scope(thresholds, probabilities_from_margins(held_out), values, known)
         fair = np.array([i for i, times in enumerate(count) if times], dtype=np.int64)
         sure = choose_sureness(
             linear_margins[rows[fair]],
