@@ -105,7 +105,7 @@ def test_the_same_content_gives_the_same_hash_and_other_content_another(tmp_path
 def test_the_default_bundle_is_the_shipped_one(analyzer: Analyzer) -> None:
     assert open_bundle("default") == analyzer.bundle
     assert analyzer.bundle.path == default_path()
-    assert analyzer.bundle.manifest.components == ("linear",)
+    assert analyzer.bundle.manifest.components == ("linear", "encoder")
 
 
 @pytest.mark.parametrize("name", ["weights", "keys", "bias"])

@@ -3,7 +3,6 @@
 import gzip
 import hashlib
 import json
-import logging
 import os
 import pickle
 import signal
@@ -36,7 +35,7 @@ from complaint_nlp.classify.linear import HEADS, LinearClassifier
 from complaint_nlp.text import Normalizer, NormalizerConfig
 from complaint_nlp.train import run as run_module
 from complaint_nlp.train.encoder import run as encoder_run
-from complaint_nlp.train.encoder import stages
+from complaint_nlp.train.encoder import export, stages
 from complaint_nlp.train.encoder.auxiliary import AuxiliarySets, auxiliary_heads, load_auxiliary, read_auxiliary
 from complaint_nlp.train.encoder.batches import (
     TokenizedSet,
@@ -166,7 +165,7 @@ def _inputs(data: TokenizedSet, rows: Sequence[int]) -> tuple[torch.Tensor, torc
 @pytest.mark.parametrize("quantize", [False, True], ids=["float", "int8"])
 def test_the_exported_model_gives_what_the_network_gives(uneven: MultiTaskEncoder, *, quantize: bool) -> None:
     outputs = 5  # without the last head, as without auxiliary ones
-    exported = export_onnx(uneven, outputs, sample=toy_data() if quantize else None)
+    exported = export_onnx(uneven, outputs, quantize=quantize)
     session = onnxruntime.InferenceSession(exported, providers=["CPUExecutionProvider"])
     assert [one.name for one in session.get_inputs()] == ["input_ids", "attention_mask"]
     assert [one.name for one in session.get_outputs()] == ["logits", "contributions", "vectors"]
@@ -185,18 +184,23 @@ def test_the_exported_model_gives_what_the_network_gives(uneven: MultiTaskEncode
     np.testing.assert_allclose(vectors, means, atol=atol)
 
 
-def test_exported_models_run_in_batches_and_leave_the_log_as_it_was(uneven: MultiTaskEncoder) -> None:
-    before = logging.getLogger().level
-    exported = export_onnx(uneven, 7, sample=toy_data())
-    assert logging.getLogger().level == before
+def test_exported_models_give_a_text_the_same_alone_and_in_batches(uneven: MultiTaskEncoder) -> None:
+    exported = export_onnx(uneven, 7)
     data = toy_data(20)
     logits = run_onnx(exported, data, padding=0, batch_tokens=64)
     assert logits.shape == (20, 7)
-    with torch.no_grad():
-        wanted = torch.cat([uneven(*_inputs(data, [row]))[0] for row in range(20)]).numpy()
-    assert np.abs(logits - wanted).mean() < 0.2
-    kinds = {node.op_type for node in onnx.load_from_string(exported).graph.node}
-    assert "MatMulInteger" in kinds
+    np.testing.assert_allclose(logits, run_onnx(exported, data, padding=0, batch_tokens=1), atol=1e-4)
+
+
+def test_large_weights_are_stored_as_integers(uneven: MultiTaskEncoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(export, "_LARGE", 32 * 32)
+    data = toy_data(20)
+    small, plain = export_onnx(uneven, 7), export_onnx(uneven, 7, quantize=False)
+    assert len(small) < 0.7 * len(plain)
+    kinds = {weight.data_type for weight in onnx.load_from_string(small).graph.initializer}
+    assert onnx.TensorProto.INT8 in kinds
+    difference = np.abs(run_onnx(small, data, padding=0) - run_onnx(plain, data, padding=0))
+    assert 0.0 < difference.max() < 0.7
 
 
 # --- losses ---

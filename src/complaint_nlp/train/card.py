@@ -104,7 +104,7 @@ def encoder_method(base: str | Path, options: EncoderOptions, check: ExportCheck
         f"The encoder: {layers} of {Path(base).name}, warmed up on texts labelled by the linear model and on public "
         "sets, then tuned on the labelled messages; heads pool the scores of tokens. Its logits and the linear "
         f"margins are blended by logistic regressions on messages that neither has seen. Options: {options}.\n\n"
-        "Stored as int8 ONNX, one scale per output channel; on "
+        "Stored as ONNX with 8-bit weights, multiplied as floats; on "
         f"{check.texts:,} texts the largest difference of a probability to the trained network is "
         f"{check.largest_difference:.3f}, the mean {check.mean_difference:.4f}, and {check.share_above:.1%} of the "
         "texts have a difference above 0.05.\n\n"

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import copy
-import logging
-import tempfile
+import io
 import warnings
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -18,19 +16,16 @@ from complaint_nlp.classify.linear import HEADS, probabilities_from_margins
 from complaint_nlp.train.encoder.batches import batches
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import NDArray
 
     from complaint_nlp.train.encoder.batches import TokenizedSet
     from complaint_nlp.train.encoder.network import MultiTaskEncoder
 
 _OPSET: Final = 17
-_OUTLIER: Final = 2.0
-"""Channels whose range is so many times the median one are multiplied apart."""
-_MOST_APART: Final = 64
-_MANY: Final = 1 << 30
-_LARGE_EMBEDDING: Final = 2000
+_LARGE: Final = 100_000
+"""Tables of so many numbers are stored as integers."""
+_BLOCK: Final = 32
+"""Rows of a weight that share a scale per column."""
 
 
 class _Exported(nn.Module):
@@ -83,96 +78,34 @@ class _RowQuantizedEmbedding(nn.Module):
         return self.table[ids].to(self.scale.dtype) * self.scale[ids]
 
 
-class _Split(nn.Module):
-    """A linear layer that multiplies a few channels of its input apart from the others.
-
-    One scale fits all inputs of an integer product, so that channels with a range of their own would leave the others
-    no bits (the decomposition of LLM.int8(), Dettmers et al. 2022, arXiv:2208.07339).
-    """
-
-    apart: Tensor
-    kept: Tensor
-    columns: Tensor
-
-    def __init__(self, linear: nn.Linear, apart: Tensor) -> None:
-        super().__init__()
-        weight = linear.weight.detach()
-        self.register_buffer("apart", apart)
-        self.register_buffer("kept", torch.ones(linear.in_features).index_fill(0, apart, 0.0))
-        self.register_buffer("columns", weight[:, apart].t().contiguous())
-        self.linear = nn.Linear(linear.in_features, linear.out_features, bias=linear.bias is not None)
-        with torch.no_grad():
-            self.linear.weight.copy_(weight.index_fill(1, apart, 0.0))
-            if linear.bias is not None:
-                self.linear.bias.copy_(linear.bias)
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        result: Tensor = self.linear(inputs * self.kept) + torch.matmul(inputs[..., self.apart], self.columns)
-        return result
-
-
-def _prepare_for_integers(module: nn.Module, sample: TokenizedSet, padding: int) -> nn.Module:
-    """Return a copy of ``module`` whose activations fit into integers, by what ``sample`` shows of them."""
-    module = copy.deepcopy(module).eval()
-    largest: dict[str, Tensor] = {}
-
-    def watch(name: str) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
-        def note(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-            seen = inputs[0].detach().abs().flatten(0, -2).amax(dim=0)
-            largest[name] = torch.maximum(largest[name], seen) if name in largest else seen
-
-        return note
-
-    layers = {name: part for name, part in module.named_modules() if isinstance(part, nn.Linear) and ".layer." in name}
-    hooks = [part.register_forward_pre_hook(watch(name)) for name, part in layers.items()]
-    with torch.no_grad():
-        for batch in batches(sample, tokens=4096, padding=padding):
-            module(batch.input_ids, batch.attention_mask)
-    for hook in hooks:
-        hook.remove()
-    for name, part in layers.items():
-        order = largest[name].argsort(descending=True)[:_MOST_APART]
-        apart = order[largest[name][order] > _OUTLIER * largest[name].median()]
-        if len(apart):
-            _replace(module, name, _Split(part, apart))
-    for name, part in list(module.named_modules()):
-        if isinstance(part, nn.Embedding) and part.num_embeddings > _LARGE_EMBEDDING:
-            _replace(module, name, _RowQuantizedEmbedding(part))
-    return module
-
-
 def _replace(module: nn.Module, name: str, part: nn.Module) -> None:
     owner, _, attribute = name.rpartition(".")
     setattr(module.get_submodule(owner), attribute, part)
 
 
-def export_onnx(
-    network: MultiTaskEncoder, outputs: int, *, sample: TokenizedSet | None = None, padding: int = 0
-) -> bytes:
+def export_onnx(network: MultiTaskEncoder, outputs: int, *, quantize: bool = True) -> bytes:
     """Return the network as an ONNX file with inputs ``input_ids`` and ``attention_mask``.
 
     Args:
         network: what to export; it is moved to the CPU and to evaluation.
         outputs: how many of its outputs, from the first, to keep; auxiliary heads lie behind.
-        sample: texts that show the range of its activations; with them weights are stored as 8-bit integers, one scale
-            per output channel or row, and multiplied in integers. Without, everything stays as it is.
-        padding: id of the padding piece.
+        quantize: store weights as 8-bit integers. They are multiplied as floats: integer products share one scale for
+            the inputs of a whole pass, so that a message's answer would depend on its neighbours.
     """
     module: nn.Module = _Exported(network.cpu(), outputs).eval()
-    if sample is not None:
-        module = _prepare_for_integers(module, sample, padding)
-    return _onnx_of(module, quantize=sample is not None)
-
-
-def _onnx_of(module: nn.Module, *, quantize: bool) -> bytes:
+    if quantize:
+        module = copy.deepcopy(module)
+        for name, part in list(module.named_modules()):
+            if isinstance(part, nn.Embedding) and part.weight.numel() >= _LARGE:
+                _replace(module, name, _RowQuantizedEmbedding(part))
     ids = torch.ones(2, 8, dtype=torch.long)
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+    stream = io.BytesIO()
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        plain = Path(folder) / "plain.onnx"
         torch.onnx.export(
             module,
             (ids, torch.ones_like(ids)),
-            str(plain),
+            stream,
             input_names=["input_ids", "attention_mask"],
             output_names=["logits", "contributions", "vectors"],
             dynamic_axes={
@@ -185,40 +118,44 @@ def _onnx_of(module: nn.Module, *, quantize: bool) -> bytes:
             opset_version=_OPSET,
             dynamo=False,
         )
-        return _quantized(plain) if quantize else plain.read_bytes()
+    return _with_small_weights(stream.getvalue()) if quantize else stream.getvalue()
 
 
-def _quantized(plain: Path) -> bytes:
-    """Return the model with 8-bit weights; the heads and the channels multiplied apart stay as they are."""
+def _with_small_weights(plain: bytes) -> bytes:
+    """Return the model with large weights as 8-bit integers, one scale per column and block of rows.
+
+    The runtime turns them into floats once, when it loads the model.
+    """
     import onnx
-    from onnxruntime.quantization import QuantType, quantize_dynamic
-    from onnxruntime.quantization.shape_inference import quant_pre_process
+    from onnx import TensorProto, helper, numpy_helper
 
-    prepared, target = plain.with_name("prepared.onnx"), plain.with_name("int8.onnx")
-    root = logging.getLogger()
-    level = root.level
-    root.setLevel(logging.ERROR)  # the quantiser gives its hints there
-    try:
-        quant_pre_process(str(plain), str(prepared), skip_symbolic_shape=True)
-        graph = onnx.load(prepared).graph
-        rows = {weight.name: weight.dims[0] for weight in graph.initializer if weight.dims}
-        floats = [
-            node.name
-            for node in graph.node
-            if node.op_type == "MatMul"
-            and ("/layer." not in node.name or rows.get(node.input[1], _MANY) <= _MOST_APART)
-        ]
-        quantize_dynamic(
-            str(prepared),
-            str(target),
-            weight_type=QuantType.QInt8,
-            per_channel=True,
-            nodes_to_exclude=floats,
-            op_types_to_quantize=["MatMul"],
+    model: Any = onnx.load_from_string(plain)
+    graph = model.graph
+    weights = {weight.name: weight for weight in graph.initializer}
+    for name in {node.input[1] for node in graph.node if node.op_type == "MatMul" and node.input[1] in weights}:
+        values = numpy_helper.to_array(weights[name])
+        rows, columns = values.shape
+        if values.size < _LARGE or rows % _BLOCK:
+            continue
+        blocks = values.reshape(rows // _BLOCK, _BLOCK, columns)
+        scale = np.maximum(np.abs(blocks).max(axis=1, keepdims=True), 1e-8) / 127.0
+        parts = {
+            f"{name}_int8": np.rint(blocks / scale).astype(np.int8),
+            f"{name}_scale": scale.astype(np.float32),
+            f"{name}_shape": np.array([rows, columns], dtype=np.int64),
+        }
+        graph.initializer.remove(weights[name])
+        graph.initializer.extend(numpy_helper.from_array(array, part) for part, array in parts.items())
+        nodes = (
+            helper.make_node("Cast", [f"{name}_int8"], [f"{name}_cast"], to=TensorProto.FLOAT),
+            helper.make_node("Mul", [f"{name}_cast", f"{name}_scale"], [f"{name}_blocks"]),
+            helper.make_node("Reshape", [f"{name}_blocks", f"{name}_shape"], [name]),
         )
-    finally:
-        root.setLevel(level)
-    return target.read_bytes()
+        for node in reversed(nodes):
+            graph.node.insert(0, node)
+    onnx.checker.check_model(model)
+    result: bytes = model.SerializeToString()
+    return result
 
 
 def run_onnx(model: bytes, data: TokenizedSet, *, padding: int, batch_tokens: int = 4096) -> NDArray[np.float32]:

@@ -52,7 +52,6 @@ if TYPE_CHECKING:
     from complaint_nlp.train.linear import Targets
 
 _COMPARED: Final = 2500
-_SHOWN: Final = 300
 _LOSS_OF_BALANCED: Final = 0.005
 _OUT_OF_FOLD: Final = "linear_out_of_fold.npy"
 
@@ -164,7 +163,7 @@ class EncoderTraining:
         shop.warm_up(network, teacher, unlabelled, labelled)
         shop.tune(network, data, "final", seed=self.linear_options.seed)
         order = np.random.default_rng(0).permutation(len(data))
-        exported = export_onnx(network, OUTPUTS, sample=data.subset(order[-_SHOWN:]), padding=shop.padding)
+        exported = export_onnx(network, OUTPUTS)
         sample = data.subset(order[:_COMPARED])
         check = compare(shop.logits(network, sample), run_onnx(exported, sample, padding=shop.padding))
         return TrainedEncoder(self._files(exported, blend), blend, check)
