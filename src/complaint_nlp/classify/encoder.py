@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import numpy as np
+import rjieba
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from complaint_nlp.classify.linear import HEADS, head_slices, is_exclusive
@@ -54,6 +55,7 @@ class EncodedBatch:
         rows: (pieces,) index of the message of every piece.
         starts: (pieces,) its first character in the normalised text.
         ends: (pieces,) its end.
+        words: (words,) index of the first piece of every word.
     """
 
     logits: NDArray[np.float32]
@@ -62,10 +64,11 @@ class EncodedBatch:
     rows: NDArray[np.int64]
     starts: NDArray[np.int64]
     ends: NDArray[np.int64]
+    words: NDArray[np.int64]
 
 
 class EncoderAttribution:
-    """Exact shares of every piece in the logits of a batch.
+    """Exact shares of every word in the logits of a batch.
 
     Args:
         batch: the pass that gave them.
@@ -75,7 +78,9 @@ class EncoderAttribution:
         self._batch = batch
 
     def token_weights(self, head: str, chosen: NDArray[np.int64]) -> TokenWeights:
-        """Return how much every piece adds to the logit of its message's chosen value.
+        """Return how much every word adds to the logit of its message's chosen value.
+
+        Pieces are no units that a reader knows: what those of a word add is summed up.
 
         Where exactly one value applies, the mean over the values is taken off: what speaks for all of them alike speaks
         for none.
@@ -88,7 +93,11 @@ class EncoderAttribution:
         if is_exclusive(head):
             weights -= part.mean(axis=1)
         weights[values < 0] = 0.0
-        return TokenWeights(weights, batch.rows, batch.starts, batch.ends)
+        if not len(weights):
+            return TokenWeights(weights, batch.rows, batch.starts, batch.ends)
+        last = np.append(batch.words[1:], len(weights)) - 1
+        summed = np.add.reduceat(weights, batch.words)
+        return TokenWeights(summed, batch.rows[batch.words], batch.starts[batch.words], batch.ends[last])
 
 
 class Encoder:
@@ -161,8 +170,12 @@ class Encoder:
             spans = np.insert(spans, cuts, np.stack([spans[cuts - 1, 1], spans[cuts, 0]], axis=1), axis=0)
             owners = np.insert(owners, cuts, owners[cuts])
             contributions = np.insert(contributions, cuts, 0.0, axis=0)
+        unread = np.zeros(len(spans), dtype=bool)
+        unread[cuts + np.arange(len(cuts))] = True
         real = spans[:, 1] > spans[:, 0]
-        return EncodedBatch(logits, vectors, contributions[real], owners[real], spans[real, 0], spans[real, 1])
+        owners, spans, unread = owners[real], spans[real], unread[real]
+        words = _first_pieces([message.text for message in messages], owners, spans[:, 0], unread)
+        return EncodedBatch(logits, vectors, contributions[real], owners, spans[:, 0], spans[:, 1], words)
 
     def _padded(self, ids: Sequence[Sequence[int]]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         longest = max(len(one) for one in ids)
@@ -193,6 +206,19 @@ class _Pieces:
             tail = len(ids) - (limit - head)
             return cls([*ids[:head], *ids[tail:]], [*spans[:head], *spans[tail:]], head)
         return cls(ids, spans)
+
+
+def _first_pieces(
+    texts: Sequence[str], owners: NDArray[np.int64], starts: NDArray[np.int64], unread: NDArray[np.bool_]
+) -> NDArray[np.int64]:
+    """Return the index of the first piece of every word; what was not read is a word of its own."""
+    lengths = np.array([len(word) for text in texts for word in rjieba.cut(text, False)], dtype=np.int64)  # noqa: FBT003
+    begins = np.concatenate(([0], np.cumsum([len(text) for text in texts])))
+    word = np.searchsorted(np.cumsum(lengths), begins[owners] + starts, side="right")
+    first = np.diff(word, prepend=-1) != 0
+    first |= unread
+    first[1:] |= unread[:-1] | (np.diff(owners) != 0)
+    return np.flatnonzero(first)
 
 
 def _batches(lengths: NDArray[np.int64]) -> list[list[int]]:
