@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import copy
-import io
+import tempfile
 import warnings
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -99,13 +100,13 @@ def export_onnx(network: MultiTaskEncoder, outputs: int, *, quantize: bool = Tru
             if isinstance(part, nn.Embedding) and part.weight.numel() >= _LARGE:
                 _replace(module, name, _RowQuantizedEmbedding(part))
     ids = torch.ones(2, 8, dtype=torch.long)
-    stream = io.BytesIO()
-    with warnings.catch_warnings():
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        target = Path(folder) / "plain.onnx"
         warnings.simplefilter("ignore")
         torch.onnx.export(
             module,
             (ids, torch.ones_like(ids)),
-            stream,
+            str(target),
             input_names=["input_ids", "attention_mask"],
             output_names=["logits", "contributions", "vectors"],
             dynamic_axes={
@@ -118,7 +119,8 @@ def export_onnx(network: MultiTaskEncoder, outputs: int, *, quantize: bool = Tru
             opset_version=_OPSET,
             dynamo=False,
         )
-    return _with_small_weights(stream.getvalue()) if quantize else stream.getvalue()
+        plain = target.read_bytes()
+    return _with_small_weights(plain) if quantize else plain
 
 
 def _with_small_weights(plain: bytes) -> bytes:
