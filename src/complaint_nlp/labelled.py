@@ -5,17 +5,21 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from complaint_nlp.errors import DataError
 from complaint_nlp.labelled_table import DELIMITERS, table_records
 from complaint_nlp.labels import TASKS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from complaint_nlp.labels import Task
 
 MAX_LINE_CHARS = 1_000_000
 _MAX_LISTED = 10
+
+_MAX_SHOWN: Final = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,16 +117,7 @@ def parse_labelled(record: Any, *, default_id: str = "") -> LabelledMessage:  # 
             continue
         given = record[name]
         values = tuple(str(value) for value in (given if isinstance(given, list) else [given]))
-        for value in values:
-            if value not in task.values:
-                msg = f"{name}: {value!r} is not one of {', '.join(task.values)}"
-                raise ValueError(msg)
-        if not task.is_multilabel and len(values) != 1:
-            msg = f"{name}: exactly one value is needed, got {len(values)}"
-            raise ValueError(msg)
-        if len(set(values)) != len(values):
-            msg = f"{name}: a value stands there twice"
-            raise ValueError(msg)
+        check_values(values, task)
         labels[name] = values
     if not labels.get("emotion", ("",)):
         msg = "emotion: at least one value is needed"
@@ -130,3 +125,36 @@ def parse_labelled(record: Any, *, default_id: str = "") -> LabelledMessage:  # 
     identifier = str(record.get("id", default_id))
     source, trade, draw = (str(record.get(key) or "") for key in ("source", "trade", "draw"))
     return LabelledMessage(identifier, record["text"], labels, source, trade, draw)
+
+
+def check_values(values: Sequence[str], task: Task) -> None:
+    """Raise :class:`ValueError` where these cannot be the labels of a message."""
+    for value in values:
+        if value not in task.values:
+            shown = value if len(value) <= _MAX_SHOWN else value[:_MAX_SHOWN] + "…"
+            msg = f"{task.name}: {shown!r} is not one of {', '.join(task.values)}"
+            raise ValueError(msg)
+    if not task.is_multilabel and len(values) != 1:
+        msg = f"{task.name}: exactly one value is needed, got {len(values)}"
+        raise ValueError(msg)
+    if len(set(values)) != len(values):
+        msg = f"{task.name}: a value stands there twice"
+        raise ValueError(msg)
+
+
+def refuse_overlap(texts: Iterable[str], tests: Mapping[str, Iterable[tuple[str, str]]]) -> None:
+    """Refuse test messages that were trained on.
+
+    Args:
+        texts: the training messages.
+        tests: by title, the place or id and the text of every test message.
+
+    Raises:
+        DataError: there are some.
+    """
+    seen = set(texts)
+    for title, held_out in tests.items():
+        shared = [place for place, text in held_out if text in seen]
+        if shared:
+            msg = f"{title}: {len(shared)} of its messages are in the training data too, {shared[0]} the first"
+            raise DataError(msg)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 
 from complaint_nlp import TASKS, Analyzer, DataError, Decision, Status, __version__
 from complaint_nlp.classify.bundle import open_bundle
@@ -99,7 +100,10 @@ def test_it_has_learnt_something(trained: TrainingResult, folder: Path) -> None:
 
 def test_the_card_names_data_options_and_figures(trained: TrainingResult, folder: Path) -> None:
     card = (trained.bundle.path / "README.md").read_text("utf-8")
-    assert card.startswith("# small\n")
+    header = yaml.safe_load(card.split("---")[1])  # what model hubs read
+    assert header["library_name"] == "complaint_nlp"
+    assert header["language"] == "zh"
+    assert "# small\n" in card
     for words in (
         "200 messages of both.jsonl",
         "## 資料",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from complaint_nlp.train.linear import LinearOptions, options_summary
 
@@ -13,6 +13,16 @@ if TYPE_CHECKING:
     from complaint_nlp.evaluation import Evaluation
     from complaint_nlp.train.encoder.export import ExportCheck
     from complaint_nlp.train.encoder.stages import EncoderOptions
+
+# what model hubs read: https://huggingface.co/docs/hub/model-cards
+_HEADER: Final = """---
+language: zh
+library_name: complaint_nlp
+pipeline_tag: text-classification
+tags:
+- complaints
+- customer-service
+---"""
 
 
 def model_card(
@@ -36,6 +46,7 @@ def model_card(
         encoder: Markdown on the encoder, where the bundle has one.
     """
     parts = [
+        _HEADER,
         f"# {name}",
         f"Model of [complaint_nlp](https://pypi.org/project/complaint-nlp/). Trained with {trained_with}.",
         notes.strip(),
@@ -90,7 +101,9 @@ def _by_value(evaluation: Evaluation) -> str:
     return "\n".join(lines)
 
 
-def encoder_method(base: str | Path, options: EncoderOptions, check: ExportCheck, sure: float) -> str:
+def encoder_method(
+    base: str | Path, options: EncoderOptions, check: ExportCheck, sure: float, teacher: str | None
+) -> str:
     """Return how the encoder was made, in Markdown.
 
     Args:
@@ -98,13 +111,21 @@ def encoder_method(base: str | Path, options: EncoderOptions, check: ExportCheck
         options: how it was trained.
         check: how far the stored model is from the trained one.
         sure: from which sureness the linear model answers alone in ``balanced``.
+        teacher: name of the model that labelled the unlabelled texts; the linear one when ``None``.
     """
+    labelled_by = "the linear model" if teacher is None else f"{teacher} (distillation)"
+    networks = (
+        ""
+        if options.folds_run == 1
+        else (f" The weights are the mean of those of {options.folds_run} networks, each tuned without one fifth.")
+    )
     layers = "all layers" if options.layers is None else f"the first {options.layers} layers"
     return (
-        f"The encoder: {layers} of {Path(base).name}, warmed up on texts labelled by the linear model and on public "
-        "sets, then tuned on the labelled messages; heads pool the scores of tokens. Its logits and the linear "
-        f"margins are blended by logistic regressions on messages that neither has seen. Options: {options}.\n\n"
-        "Stored as ONNX with 8-bit weights, multiplied as floats; on "
+        f"The encoder: {layers} of {Path(base).name}, warmed up on texts labelled by {labelled_by} and "
+        f"on public sets, then tuned on the labelled messages; heads pool the scores of tokens.{networks} Its logits "
+        "and the linear margins are blended by logistic regressions on messages that neither has seen. "
+        f"Options: {options}.\n\n"
+        "Stored as ONNX with 8-bit integers, multiplied as such, and trained so; on "
         f"{check.texts:,} texts the largest difference of a probability to the trained network is "
         f"{check.largest_difference:.3f}, the mean {check.mean_difference:.4f}, and {check.share_above:.1%} of the "
         "texts have a difference above 0.05.\n\n"

@@ -11,16 +11,16 @@ from pydantic import Field, model_validator
 from complaint_nlp.batch.formats import Reject, Row, open_rows
 from complaint_nlp.classify.heads import OwnKind
 from complaint_nlp.errors import DataError
+from complaint_nlp.labelled import check_values
 from complaint_nlp.labels import TASKS, Task
 from complaint_nlp.resources import Strict, WrongEntry, load_yaml
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
 MAX_TASKS: Final = 20
 MAX_VALUES: Final = 100
 _MAX_LISTED: Final = 10
-_MAX_SHOWN: Final = 80
 
 # no blank at either end, no line breaks, and no |, which joins several values in a cell
 _TaskName = Annotated[str, Field(pattern=r"^[\p{L}\p{N}_][\p{L}\p{N}_.-]*$", max_length=40)]
@@ -156,25 +156,5 @@ def _values(given: Any, task: Task) -> tuple[str, ...] | None:  # noqa: ANN401 -
             return () if task.is_multilabel else None
         given = cell.split("|") if task.is_multilabel else [cell]
     values = tuple(str(value).strip() for value in given)
-    for value in values:
-        if value not in task.values:
-            shown = value if len(value) <= _MAX_SHOWN else value[:_MAX_SHOWN] + "…"
-            msg = f"{task.name}: {shown!r} is not one of {', '.join(task.values)}"
-            raise ValueError(msg)
-    if not task.is_multilabel and len(values) != 1:
-        msg = f"{task.name}: exactly one value is needed, got {len(values)}"
-        raise ValueError(msg)
-    if len(set(values)) != len(values):
-        msg = f"{task.name}: a value stands there twice"
-        raise ValueError(msg)
+    check_values(values, task)
     return values
-
-
-def refuse_overlap(messages: Sequence[OwnMessage], tests: Mapping[str, Sequence[OwnMessage]]) -> None:
-    """Raise :class:`DataError` where a test message is in the training data too."""
-    seen = {message.text for message in messages}
-    for title, held_out in tests.items():
-        shared = [message.place for message in held_out if message.text in seen]
-        if shared:
-            msg = f"{title}: {len(shared)} of its messages are in the training data too, the one of {shared[0]} first"
-            raise DataError(msg)

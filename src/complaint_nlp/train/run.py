@@ -14,7 +14,7 @@ from complaint_nlp.classify.decide import Decider, parse_calibration
 from complaint_nlp.classify.linear import probabilities_from_margins
 from complaint_nlp.errors import ConfigError, DataError
 from complaint_nlp.evaluation import Evaluation, evaluate, evaluate_labels
-from complaint_nlp.labelled import LabelledMessage, read_labelled
+from complaint_nlp.labelled import LabelledMessage, read_labelled, refuse_overlap
 from complaint_nlp.labels import TASKS
 from complaint_nlp.train.card import encoder_method, model_card
 from complaint_nlp.train.keyed import read_keyed_labels
@@ -162,7 +162,9 @@ def train_encoder_bundle(
     claim_work(Path(work), prepared.messages, sources=sources, options=chosen, linear=linear_options)
     training = EncoderTraining(prepared.messages, workshop, linear_options, progress)
     linear, margins = training.linear(name, prepared.trained_with)
-    teacher = None if sources.teacher is None else AccurateClassifier(open_bundle(sources.teacher))
+    teaching = None if sources.teacher is None else open_bundle(sources.teacher)
+    teacher = None if teaching is None else AccurateClassifier(teaching)
+    taught_by = None if teaching is None else f'the model "{teaching.manifest.name}"'
     trained = training.train(linear, margins, texts, teacher)
     kept = [prepared.messages[i] for i in trained.blend.rows.tolist()]
     evaluations = out_of_fold_evaluations(trained.blend.out_of_fold, trained.blend.thresholds, kept)
@@ -181,7 +183,7 @@ def train_encoder_bundle(
         evaluations,
         trained.blend.thresholds,
         prepared.notes,
-        encoder_method(sources.base, chosen, trained.check, trained.blend.sure),
+        encoder_method(sources.base, chosen, trained.check, trained.blend.sure, taught_by),
     )
     bundle = save_encoder(linear, trained, out, name=name, trained_with=prepared.trained_with, card=card)
     return TrainingResult(bundle, evaluations)
@@ -238,7 +240,10 @@ def _prepare(
     about = _read_notes(notes)
     tests = {"/".join(Path(path).resolve().parts[-2:]): read_labelled(path, split="test") for path in test}
     messages = [*read_labelled(data, split="train"), *further]
-    _refuse_overlap(messages, tests)
+    refuse_overlap(
+        (message.text for message in messages),
+        {title: [(message.id, message.text) for message in held_out] for title, held_out in tests.items()},
+    )
     names = ", ".join(Path(path).name for path in data)
     if further:
         names += " and labelled texts of a corpus"
@@ -253,15 +258,6 @@ def _read_notes(notes: str | Path | None) -> str:
     except (OSError, UnicodeDecodeError) as error:
         msg = f"{notes}: cannot be read as UTF-8 text: {error}"
         raise DataError(msg) from error
-
-
-def _refuse_overlap(messages: Sequence[LabelledMessage], tests: Mapping[str, Sequence[LabelledMessage]]) -> None:
-    seen = {message.text for message in messages}
-    for title, held_out in tests.items():
-        shared = [message.id for message in held_out if message.text in seen]
-        if shared:
-            msg = f"{title}: {len(shared)} of its messages are in the training data too, {shared[0]} the first"
-            raise DataError(msg)
 
 
 def out_of_fold_evaluations(

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from complaint_nlp.classify.linear import HEADS, probabilities_from_margins
 from complaint_nlp.train.encoder.batches import batches
+from complaint_nlp.train.encoder.integers import store_integers
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -23,10 +24,6 @@ if TYPE_CHECKING:
     from complaint_nlp.train.encoder.network import MultiTaskEncoder
 
 _OPSET: Final = 17
-_LARGE: Final = 100_000
-"""Tables of so many numbers are stored as integers."""
-_BLOCK: Final = 32
-"""Rows of a weight that share a scale per column."""
 
 
 class _Exported(nn.Module):
@@ -63,45 +60,20 @@ class _Exported(nn.Module):
         return contributions.sum(dim=1) + self.scores.bias, contributions, vectors
 
 
-class _RowQuantizedEmbedding(nn.Module):
-    """An embedding of 8-bit integers with one scale per row."""
-
-    table: Tensor
-    scale: Tensor
-
-    def __init__(self, embedding: nn.Embedding) -> None:
-        super().__init__()
-        scale = embedding.weight.detach().abs().amax(dim=1, keepdim=True).clamp(min=1e-8) / 127.0
-        self.register_buffer("table", torch.round(embedding.weight.detach() / scale).to(torch.int8))
-        self.register_buffer("scale", scale)
-
-    def forward(self, ids: Tensor) -> Tensor:
-        return self.table[ids].to(self.scale.dtype) * self.scale[ids]
-
-
-def _replace(module: nn.Module, name: str, part: nn.Module) -> None:
-    owner, _, attribute = name.rpartition(".")
-    setattr(module.get_submodule(owner), attribute, part)
-
-
-def export_onnx(network: MultiTaskEncoder, outputs: int, *, quantize: bool = True) -> bytes:
+def export_onnx(network: MultiTaskEncoder, outputs: int) -> bytes:
     """Return the network as an ONNX file with inputs ``input_ids`` and ``attention_mask``.
+
+    Weights are stored, and multiplied, as integers; see :mod:`complaint_nlp.train.encoder.integers`.
 
     Args:
         network: what to export; it is moved to the CPU and to evaluation.
         outputs: how many of its outputs, from the first, to keep; auxiliary heads lie behind.
-        quantize: store weights as 8-bit integers. They are multiplied as floats: integer products share one scale for
-            the inputs of a whole pass, so that a message's answer would depend on its neighbours.
     """
-    module: nn.Module = _Exported(network.cpu(), outputs).eval()
-    if quantize:
-        module = copy.deepcopy(module)
-        for name, part in list(module.named_modules()):
-            if isinstance(part, nn.Embedding) and part.weight.numel() >= _LARGE:
-                _replace(module, name, _RowQuantizedEmbedding(part))
+    module: nn.Module = copy.deepcopy(_Exported(network.cpu(), outputs).eval())
+    store_integers(module)
     ids = torch.ones(2, 8, dtype=torch.long)
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
-        target = Path(folder) / "plain.onnx"
+        target = Path(folder) / "encoder.onnx"
         warnings.simplefilter("ignore")
         torch.onnx.export(
             module,
@@ -117,47 +89,10 @@ def export_onnx(network: MultiTaskEncoder, outputs: int, *, quantize: bool = Tru
                 "vectors": {0: "messages"},
             },
             opset_version=_OPSET,
+            custom_opsets={"com.microsoft": 1},
             dynamo=False,
         )
-        plain = target.read_bytes()
-    return _with_small_weights(plain) if quantize else plain
-
-
-def _with_small_weights(plain: bytes) -> bytes:
-    """Return the model with large weights as 8-bit integers, one scale per column and block of rows.
-
-    The runtime turns them into floats once, when it loads the model.
-    """
-    import onnx
-    from onnx import TensorProto, helper, numpy_helper
-
-    model: Any = onnx.load_from_string(plain)
-    graph = model.graph
-    weights = {weight.name: weight for weight in graph.initializer}
-    for name in {node.input[1] for node in graph.node if node.op_type == "MatMul" and node.input[1] in weights}:
-        values = numpy_helper.to_array(weights[name])
-        rows, columns = values.shape
-        if values.size < _LARGE or rows % _BLOCK:
-            continue
-        blocks = values.reshape(rows // _BLOCK, _BLOCK, columns)
-        scale = np.maximum(np.abs(blocks).max(axis=1, keepdims=True), 1e-8) / 127.0
-        parts = {
-            f"{name}_int8": np.rint(blocks / scale).astype(np.int8),
-            f"{name}_scale": scale.astype(np.float32),
-            f"{name}_shape": np.array([rows, columns], dtype=np.int64),
-        }
-        graph.initializer.remove(weights[name])
-        graph.initializer.extend(numpy_helper.from_array(array, part) for part, array in parts.items())
-        nodes = (
-            helper.make_node("Cast", [f"{name}_int8"], [f"{name}_cast"], to=TensorProto.FLOAT),
-            helper.make_node("Mul", [f"{name}_cast", f"{name}_scale"], [f"{name}_blocks"]),
-            helper.make_node("Reshape", [f"{name}_blocks", f"{name}_shape"], [name]),
-        )
-        for node in reversed(nodes):
-            graph.node.insert(0, node)
-    onnx.checker.check_model(model)
-    result: bytes = model.SerializeToString()
-    return result
+        return target.read_bytes()
 
 
 def run_onnx(model: bytes, data: TokenizedSet, *, padding: int, batch_tokens: int = 4096) -> NDArray[np.float32]:

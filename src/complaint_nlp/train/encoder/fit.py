@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from complaint_nlp.train.encoder.batches import TokenizedSet, batch_rows, batches, make_batch
+from complaint_nlp.train.encoder.integers import smooth
 from complaint_nlp.train.encoder.network import MultiTaskEncoder, parameter_groups
 from complaint_nlp.train.linear import Progress, silent
 
@@ -26,6 +27,8 @@ STATE: Final = "state.json"
 
 _WARM_UP: Final = 0.06
 _CLIP: Final = 1.0
+_SMOOTHED: Final = 500
+"""Texts that show what is usual in a channel."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,11 +184,8 @@ def probe(
     random = np.random.default_rng(seed)
     part = data.subset(random.permutation(len(data))[:texts])
     network.to(device).eval()
-    width = network.scores.in_features
-    features = torch.zeros(len(part), width, device=device)
-    for batch in batches(part, tokens=8192, padding=padding):
-        with torch.autocast(device, dtype=torch.bfloat16):
-            features[batch.rows] = network.pooled(batch.input_ids.to(device), batch.attention_mask.to(device))
+    smooth(network.backbone, lambda: _pooled(network, part.subset(range(min(len(part), _SMOOTHED))), padding, device))
+    features = _pooled(network, part, padding, device)
     network.shift.copy_(features.mean(dim=0))
     network.scale.copy_(1.0 / features.std(dim=0).clamp(min=1e-3))
     features = (features - network.shift) * network.scale
@@ -208,6 +208,15 @@ def probe(
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
     return float(loss.detach())
+
+
+def _pooled(network: MultiTaskEncoder, data: TokenizedSet, padding: int, device: str) -> Tensor:
+    """Return (texts, width) means of the token vectors."""
+    features = torch.zeros(len(data), network.scores.in_features, device=device)
+    for batch in batches(data, tokens=8192, padding=padding):
+        with torch.autocast(device, dtype=torch.bfloat16):
+            features[batch.rows] = network.pooled(batch.input_ids.to(device), batch.attention_mask.to(device))
+    return features
 
 
 @dataclass(frozen=True, slots=True)

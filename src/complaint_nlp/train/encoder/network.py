@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from complaint_nlp.train.encoder.integers import use_integers
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
@@ -124,6 +126,7 @@ def load_backbone(base: str | Path, *, layers: Sequence[int] | None = None) -> n
         for key in ("num_hidden_layers", "n_layers"):
             if hasattr(backbone.config, key):
                 setattr(backbone.config, key, len(layers))
+    use_integers(backbone)
     result: nn.Module = backbone
     return result
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -27,7 +26,7 @@ from complaint_nlp.train.calibrate import (
     guard_scope,
 )
 from complaint_nlp.train.encoder.export import ExportCheck, compare, export_onnx, run_onnx
-from complaint_nlp.train.encoder.stages import OUTPUTS, Workshop
+from complaint_nlp.train.encoder.stages import OUTPUTS, Workshop, restore_mean, store_array
 from complaint_nlp.train.linear import (
     LinearOptions,
     Progress,
@@ -123,7 +122,7 @@ class EncoderTraining:
         if not (folder / _OUT_OF_FOLD).is_file():
             model = fit_linear(self.messages, self.linear_options, self.progress, self.normalized)
             save_linear(model, stored, name=name, trained_with=trained_with, card="")
-            _store_array(folder / _OUT_OF_FOLD, model.out_of_fold)
+            store_array(folder / _OUT_OF_FOLD, model.out_of_fold)
         return open_bundle(stored), np.load(folder / _OUT_OF_FOLD)
 
     def train(
@@ -133,7 +132,11 @@ class EncoderTraining:
         unlabelled: Sequence[Path],
         teacher: Classifier | None = None,
     ) -> TrainedEncoder:
-        """Train the encoder: warm-up, one model without each of some folds, the final one; then blend and export.
+        """Train the encoder: warm-up, one network without each of some folds, the final one; then blend and export.
+
+        With several folds the final network has the mean of their weights: they start from the same warm-up, so that
+        the mean answers as well as all of them together (model soup, Wortsman et al. 2022, arXiv:2203.05482). With one
+        fold it is trained on all messages.
 
         Args:
             linear: the linear model.
@@ -155,13 +158,16 @@ class EncoderTraining:
             shop.tune(network, rest, f"without_fold_{fold}", seed=fold, held=data.subset(held))
             kept = shop.work / f"without_fold_{fold}.npy"
             if not kept.is_file():
-                _store_array(kept, shop.logits(network, data.subset(held)))
+                store_array(kept, shop.logits(network, data.subset(held)))
             rows.append(held)
             logits.append(np.load(kept))
         blend = self._blend(np.concatenate(rows), np.concatenate(logits), linear_margins, linear)
         network = shop.network()
-        shop.warm_up(network, teacher, unlabelled, labelled)
-        shop.tune(network, data, "final", seed=self.linear_options.seed)
+        if len(rows) > 1:
+            restore_mean(network, [shop.work / f"without_fold_{fold}.safetensors" for fold in range(len(rows))])
+        else:
+            shop.warm_up(network, teacher, unlabelled, labelled)
+            shop.tune(network, data, "final", seed=self.linear_options.seed)
         order = np.random.default_rng(0).permutation(len(data))
         exported = export_onnx(network, OUTPUTS)
         sample = data.subset(order[:_COMPARED])
@@ -267,12 +273,6 @@ def decided_labels(
         {name: tuple(TASKS[name].values[index] for index in decided[name].labels[row]) for name in TASKS}
         for row in range(len(probabilities["intent"]))
     ]
-
-
-def _store_array(path: Path, array: NDArray[np.float32]) -> None:
-    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".npy", delete=False) as stream:
-        np.save(stream, array)
-    Path(stream.name).replace(path)
 
 
 def save_encoder(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import tempfile
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -25,7 +27,6 @@ from complaint_nlp.train.linear import STEPS, Progress, silent
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from collections.abc import Set as AbstractSet
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -54,7 +55,8 @@ class EncoderOptions:
         auxiliary_scale: part of the auxiliary sets to use, 0 to 1.
         warm_up_tokens: pieces of a text that are read in the warm-up.
         max_tokens: pieces of a text that are read in training and in use.
-        folds_run: how many of the folds are trained without, for calibration and thresholds.
+        folds_run: how many of the folds are trained without, for calibration and thresholds; with more than one the
+            final network is their mean.
         heads_only: leave the encoder as it is and fit the heads.
         tuning: of the labelled messages.
         device: where to compute, as in PyTorch.
@@ -159,7 +161,7 @@ class Workshop:
             parts = []
             if self.options.warm_up and unlabelled and self.options.unlabelled:
                 texts = read_texts(unlabelled, self.options.unlabelled, labelled_texts)
-                parts.append(self._taught(teacher, texts))
+                parts.append(self.taught(teacher, texts))
             if self.options.warm_up and self.auxiliary_folder is not None:
                 parts.append(self._auxiliary(self.auxiliary_folder))
             if not parts:
@@ -237,25 +239,32 @@ class Workshop:
         """Return (texts, :data:`OUTPUTS`) logits."""
         return predict_logits(network, data, padding=self.padding, device=self.options.device)[:, :OUTPUTS]
 
-    def _taught(self, teacher: Classifier, texts: Sequence[str]) -> TokenizedSet:
+    def taught(self, teacher: Classifier, texts: Sequence[str]) -> TokenizedSet:
+        """Return texts with the probabilities that a teacher gives them, which are kept in the work folder."""
+        messages = Normalizer().normalize_batch(texts)
+        done = self.work / "taught.npy"
+        if not done.is_file():
+            store_array(done, self._asked(teacher, messages))
         values = np.zeros((len(texts), self.width), dtype=np.float32)
-        normalizer = Normalizer()
-        simplified: list[str] = []
-        slices = head_slices()
-        for start in range(0, len(texts), _CHUNK):
-            messages = normalizer.normalize_batch(texts[start : start + _CHUNK])
-            probabilities = teacher.predict(messages).probabilities
-            rows = slice(start, start + len(messages))
-            for head, columns in slices.items():
-                values[rows, columns] = probabilities[head]
-            simplified += [message.text for message in messages]
-            self.progress("labelling unlabelled texts", rows.stop, len(texts))
-        for step, (task, level) in enumerate(STEPS, OUTPUTS - len(STEPS)):
-            values[:, step] = values[:, slices[task]][:, level:].sum(axis=1)
+        values[:, :OUTPUTS] = np.load(done)
         known = np.zeros(values.shape, dtype=bool)
         known[:, :OUTPUTS] = True
-        pieces = pieces_of(self.tokenizer, simplified, self.options.warm_up_tokens)
-        return TokenizedSet(pieces, np.clip(values, 0.0, 1.0), known, np.ones(len(texts), dtype=np.float32))
+        pieces = pieces_of(self.tokenizer, [message.text for message in messages], self.options.warm_up_tokens)
+        return TokenizedSet(pieces, values, known, np.ones(len(texts), dtype=np.float32))
+
+    def _asked(self, teacher: Classifier, messages: Sequence[NormalizedText]) -> NDArray[np.float32]:
+        """Return (messages, :data:`OUTPUTS`) probabilities, those of the steps of the scales included."""
+        values = np.zeros((len(messages), OUTPUTS), dtype=np.float32)
+        slices = head_slices()
+        for start in range(0, len(messages), _CHUNK):
+            rows = slice(start, min(start + _CHUNK, len(messages)))
+            probabilities = teacher.predict(messages[rows]).probabilities
+            for head, columns in slices.items():
+                values[rows, columns] = probabilities[head]
+            self.progress("labelling unlabelled texts", rows.stop, len(messages))
+        for step, (task, level) in enumerate(STEPS, OUTPUTS - len(STEPS)):
+            values[:, step] = values[:, slices[task]][:, level:].sum(axis=1)
+        return np.clip(values, 0.0, 1.0)
 
     def _auxiliary(self, folder: Path) -> TokenizedSet:
         texts = read_auxiliary(self.sets, folder, scale=self.options.auxiliary_scale)
@@ -281,6 +290,13 @@ class Workshop:
         return report
 
 
+def store_array(path: Path, array: NDArray[np.float32]) -> None:
+    """Write an array; the file appears when it is complete."""
+    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as stream:
+        np.save(stream, array)
+    Path(stream.name).replace(path)
+
+
 def store(network: MultiTaskEncoder, path: Path) -> None:
     """Write the weights of a network; the file appears when it is complete."""
     part = path.with_suffix(".part")
@@ -299,6 +315,20 @@ def restore(network: MultiTaskEncoder, path: Path) -> None:
     except (OSError, RuntimeError, SafetensorError) as error:
         msg = f"{path}: does not fit this base and these heads; use another --work folder ({error})"
         raise DataError(msg) from error
+
+
+def restore_mean(network: MultiTaskEncoder, paths: Sequence[Path]) -> None:
+    """Give a network the mean of stored weights.
+
+    Raises:
+        DataError: some are of another network.
+    """
+    total: dict[str, torch.Tensor] = {}
+    for path in paths:
+        restore(network, path)
+        for name, tensor in network.state_dict().items():
+            total[name] = total[name] + tensor / len(paths) if name in total else tensor / len(paths)
+    network.load_state_dict(total)
 
 
 def read_texts(paths: Sequence[Path], count: int, without: AbstractSet[str] = frozenset(), seed: int = 0) -> list[str]:
