@@ -38,7 +38,7 @@ benchmark: $(VENV)/.test
 
 train: $(VENV)/.test
 	@$(BIN)/complaint-nlp train --model encoder --name "complaint-nlp default" --notes docs/model-card.md \
-		--base $(SHARED)/models/e5-small-zh --layers 6 --epochs 3 --folds 1 --work out/train \
+		--base $(SHARED)/models/e5-small-zh --layers 6 --epochs 3 --folds 2 $(if $(TEACHER),--teacher $(TEACHER)) --work out/train \
 		--data $(SHARED)/data/complaints/train.jsonl --data data/messages.jsonl \
 		--test $(SHARED)/data/complaints/dev.jsonl --test data/messages.jsonl \
 		--auxiliary $(SHARED)/data --corpus-labels data/corpus_labels.jsonl \

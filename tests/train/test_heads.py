@@ -314,7 +314,7 @@ WRONG_LABELS: list[tuple[str, str, int, str]] = [
     ("no tasks", "version: 1\ntasks: {}\n", 2, "at least 1 item"),
     ("too many values", LABELS.replace("[refund, repair]", f"{list(map(str, range(101)))}"), 8, "at most 100 items"),
     ("name", LABELS.replace("product:", "my product:"), 3, "match pattern"),
-    ("no YAML", LABELS + "x: [", 9, "not valid YAML"),
+    ("no YAML", LABELS + "x: [", 10, "not valid YAML"),
 ]
 
 

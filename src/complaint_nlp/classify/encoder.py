@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -14,7 +16,7 @@ from complaint_nlp.classify.scores import TokenWeights
 from complaint_nlp.errors import ModelError, validation_problems
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -24,7 +26,8 @@ if TYPE_CHECKING:
 MODEL: Final = "encoder.onnx"
 TOKENIZER: Final = "tokenizer.json"
 SETTINGS: Final = "encoder.json"
-_BATCH_TOKENS: Final = 1024
+_BATCH_TOKENS: Final = 512
+"""Padded pieces of a pass: what the caches of a core hold."""
 
 
 class EncoderSettings(BaseModel):
@@ -82,8 +85,8 @@ class EncoderAttribution:
 
         Pieces are no units that a reader knows: what those of a word add is summed up.
 
-        Where exactly one value applies, the mean over the values is taken off: what speaks for all of them alike speaks
-        for none.
+        Where exactly one value applies, what speaks for its rivals is taken off, each as likely as it is: that is the
+        change of the log-odds.
         """
         batch = self._batch
         columns = head_slices()[head]
@@ -91,7 +94,7 @@ class EncoderAttribution:
         part = batch.contributions[:, columns]
         weights = part[np.arange(len(values)), np.maximum(values, 0)].astype(np.float64)
         if is_exclusive(head):
-            weights -= part.mean(axis=1)
+            weights -= (part * self._rivals(columns, chosen)[batch.rows]).sum(axis=1)
         weights[values < 0] = 0.0
         if not len(weights):
             return TokenWeights(weights, batch.rows, batch.starts, batch.ends)
@@ -99,13 +102,22 @@ class EncoderAttribution:
         summed = np.add.reduceat(weights, batch.words)
         return TokenWeights(summed, batch.rows[batch.words], batch.starts[batch.words], batch.ends[last])
 
+    def _rivals(self, columns: slice, chosen: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return (messages, values) how likely each value is if the chosen one is not."""
+        logits = self._batch.logits[:, columns].copy()
+        rows = np.flatnonzero(chosen >= 0)
+        logits[rows, chosen[rows]] = -np.inf
+        shares = np.exp(logits - logits.max(axis=1, keepdims=True))
+        result: NDArray[np.float32] = shares / shares.sum(axis=1, keepdims=True)
+        return result
+
 
 class Encoder:
     """Runs the encoder of a bundle.
 
     Args:
         bundle: an opened bundle with an encoder.
-        threads: threads of one pass; 0 leaves it to the runtime.
+        threads: passes side by side; 0 for as many as there are cores.
 
     Raises:
         ModelError: the encoder's files are missing, damaged or do not fit together.
@@ -121,11 +133,11 @@ class Encoder:
             msg = f"{bundle.path / SETTINGS}: {validation_problems(error)}"
             raise ModelError(msg) from error
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
+        # a core each for passes side by side: sharing out the small products of one pass costs more than it gains
+        self._workers = threads or _cores()
+        options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
-        # workers share cores: waiting in a loop for the next operator steals the others' time
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0" if threads == 1 else "1")
         try:
             self._tokenizer: Any = Tokenizer.from_str(bundle.listed(TOKENIZER).read_text(encoding="utf-8"))
             self._session: Any = onnxruntime.InferenceSession(
@@ -154,9 +166,8 @@ class Encoder:
         offsets = np.concatenate(([0], np.cumsum(lengths)))
         contributions = np.zeros((int(offsets[-1]), heads), dtype=np.float32)
         vectors = np.zeros((len(messages), self.width), dtype=np.float32)
-        for rows in _batches(lengths):
-            ids, mask = self._padded([pieces[i].ids for i in rows])
-            given, parts, vectors[rows] = self._session.run(None, {"input_ids": ids, "attention_mask": mask})
+        batches = _batches(lengths)
+        for rows, (given, parts, vectors[rows]) in zip(batches, self._passes(batches, pieces), strict=True):
             if given.shape[1] != self.settings.outputs or self.settings.outputs < heads:
                 msg = f"{MODEL}: gives {given.shape[1]} outputs where {self.settings.outputs} are stated"
                 raise ModelError(msg)
@@ -176,6 +187,22 @@ class Encoder:
         owners, spans, unread = owners[real], spans[real], unread[real]
         words = _first_pieces([message.text for message in messages], owners, spans[:, 0], unread)
         return EncodedBatch(logits, vectors, contributions[real], owners, spans[:, 0], spans[:, 1], words)
+
+    def _passes(self, batches: Sequence[list[int]], pieces: Sequence[_Pieces]) -> Iterator[list[NDArray[np.float32]]]:
+        def one_pass(rows: list[int]) -> list[NDArray[np.float32]]:
+            ids, mask = self._padded([pieces[i].ids for i in rows])
+            given: list[NDArray[np.float32]] = self._session.run(None, {"input_ids": ids, "attention_mask": mask})
+            return given
+
+        workers = min(self._workers, len(batches))
+        if workers < 2:  # noqa: PLR2004 - one does it alone
+            yield from map(one_pass, batches)
+            return
+        pool = ThreadPoolExecutor(workers)  # not kept: threads do not survive a fork
+        try:
+            yield from pool.map(one_pass, batches)
+        finally:  # also when a person stops it
+            pool.shutdown(cancel_futures=True)
 
     def _padded(self, ids: Sequence[Sequence[int]]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         longest = max(len(one) for one in ids)
@@ -206,6 +233,11 @@ class _Pieces:
             tail = len(ids) - (limit - head)
             return cls([*ids[:head], *ids[tail:]], [*spans[:head], *spans[tail:]], head)
         return cls(ids, spans)
+
+
+def _cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _first_pieces(
