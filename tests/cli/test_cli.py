@@ -447,6 +447,7 @@ def test_ctrl_c_ends_with_130_and_no_traceback() -> None:
         process.wait()
     assert process.returncode == 130
     assert b"Traceback" not in errors
+    assert errors.decode().strip().endswith("complaint-nlp: stopped")
 
 
 def _waits_for_input(pid: int) -> bool:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import sys
+from typing import Final
+
+_STOPPED: Final = 130
 
 
 def main() -> None:
@@ -19,6 +22,9 @@ def main() -> None:
         # the reader (head, less) has seen enough; nothing more may be written, not even at exit
         sys.stderr.close()
         sys.exit(0)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit) as ended:
+        # typer turns an interrupt into this exit code, and says nothing
+        if isinstance(ended, SystemExit) and ended.code != _STOPPED:
+            raise
         print("complaint-nlp: stopped", file=sys.stderr)  # noqa: T201
-        sys.exit(130)
+        sys.exit(_STOPPED)
