@@ -41,7 +41,7 @@ train: $(VENV)/.test
 		--base $(SHARED)/models/e5-small-zh --layers 6 --epochs 3 --folds 2 $(if $(TEACHER),--teacher $(TEACHER)) --work out/train \
 		--data $(SHARED)/data/complaints/train.jsonl --data data/messages.jsonl \
 		--test $(SHARED)/data/complaints/dev.jsonl --test data/messages.jsonl \
-		--auxiliary $(SHARED)/data --corpus-labels data/corpus_labels.jsonl \
+		--auxiliary $(SHARED)/data --corpus-labels data/corpus_labels.jsonl --corpus-weight 0.5 \
 		$(foreach part,00 01 02 03,--unlabelled $(SHARED)/data/corpus/$(part).txt.xz) \
 		--draw-weight '*likely*=0' --draw-weight '*random*=3' --draw-weight '*enriched*=3' \
 		--out models/default --overwrite $(TRAIN_FLAGS)

@@ -182,6 +182,10 @@ def train(  # noqa: PLR0913 - every option of a command is an argument
         Path | None,
         typer.Option("--corpus-labels", help="Labels of some of the unlabelled texts by hash.", rich_help_panel=_ENC),
     ] = None,
+    corpus_weight: Annotated[
+        float,
+        typer.Option("--corpus-weight", min=0.0, help="How much these count in the loss.", rich_help_panel=_ENC),
+    ] = 1.0,
     teacher: Annotated[
         Path | None,
         typer.Option("--teacher", help="Bundle that labels the unlabelled texts.", rich_help_panel=_ENC),
@@ -234,7 +238,7 @@ def train(  # noqa: PLR0913 - every option of a command is an argument
             result = train_encoder_bundle(
                 data,
                 out,
-                sources=EncoderSources(base, auxiliary, unlabelled or [], corpus_labels, teacher),
+                sources=EncoderSources(base, auxiliary, unlabelled or [], corpus_labels, teacher, corpus_weight),
                 work=work or out.with_name(f"{out.name}.work"),
                 options=encoder_options(layers, epochs, device, folds_run=folds, heads_only=heads_only),
                 draw_weights=weights,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
+from sklearn.metrics import average_precision_score
 from torch import Tensor, nn
 
 from complaint_nlp.train.encoder.batches import TokenizedSet, batch_rows, batches, make_batch
@@ -27,6 +28,7 @@ STATE: Final = "state.json"
 
 _WARM_UP: Final = 0.06
 _CLIP: Final = 1.0
+_TRUE: Final = 0.5
 _SMOOTHED: Final = 500
 """Texts that show what is usual in a channel."""
 
@@ -293,20 +295,6 @@ def _resume(folder: Path | None, network: nn.Module, optimizer: torch.optim.Opti
 
 
 @torch.no_grad()
-def held_out_loss(network: MultiTaskEncoder, data: TokenizedSet, *, padding: int, device: str = "cpu") -> float:
-    """Return the mean loss on texts that are not trained on, every value counting once."""
-    network.to(device).eval()
-    even = torch.ones(network.scores.out_features, device=device)
-    total = 0.0
-    for batch in batches(data, tokens=8192, padding=padding):
-        moved = _to(batch, device)
-        with torch.autocast(device, dtype=torch.bfloat16):
-            logits, _ = network(moved.input_ids, moved.attention_mask)
-        total += float(multi_task_loss(network, logits.float(), moved, even)) * len(batch.rows)
-    return total / max(len(data), 1)
-
-
-@torch.no_grad()
 def predict_logits(
     network: MultiTaskEncoder, data: TokenizedSet, *, padding: int, batch_tokens: int = 8192, device: str = "cpu"
 ) -> NDArray[np.float32]:
@@ -318,3 +306,23 @@ def predict_logits(
             logits, _ = network(batch.input_ids.to(device), batch.attention_mask.to(device))
         result[batch.rows] = logits.float().cpu().numpy()
     return result
+
+
+def ranking(logits: NDArray[np.float32], values: NDArray[np.float32], known: NDArray[np.bool_]) -> float:
+    """Return how well logits rank texts: the mean over values of the average precision, 0 to 1.
+
+    Values that no text has, or all have, are left out. The loss grows when a network gets too sure of itself, which
+    calibration mends; the ranking is what stays.
+
+    Args:
+        logits: (texts, outputs) answers.
+        values: (texts, outputs) what is right.
+        known: (texts, outputs) whether it is known.
+    """
+    figures = []
+    for column in range(logits.shape[1]):
+        rows = known[:, column]
+        right = values[rows, column] > _TRUE
+        if right.any() and not right.all():
+            figures.append(float(average_precision_score(right, logits[rows, column])))
+    return float(np.mean(figures)) if figures else 0.0

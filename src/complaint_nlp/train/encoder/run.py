@@ -96,6 +96,7 @@ class EncoderTraining:
         messages: the training data.
         workshop: base, heads and work folder.
         linear_options: how the linear model is trained, and how messages count for calibration.
+        weights: (messages,) how much each counts in the encoder's loss.
         progress: told what is going on.
     """
 
@@ -104,9 +105,11 @@ class EncoderTraining:
         messages: Sequence[LabelledMessage],
         workshop: Workshop,
         linear_options: LinearOptions,
+        weights: NDArray[np.float32],
         progress: Progress = silent,
     ) -> None:
         self.messages = messages
+        self.weights = weights
         self.workshop = workshop
         self.linear_options = linear_options
         self.progress = progress
@@ -145,8 +148,7 @@ class EncoderTraining:
             teacher: labels them; the linear model when ``None``.
         """
         shop = self.workshop
-        weights = np.ones(len(self.messages), dtype=np.float32)
-        data = shop.labelled(self.normalized, self.targets, weights)
+        data = shop.labelled(self.normalized, self.targets, self.weights)
         teacher = teacher or LinearClassifier(linear)
         labelled = frozenset(message.text for message in self.messages)
         rows, logits = [], []

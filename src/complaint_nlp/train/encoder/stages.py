@@ -19,7 +19,7 @@ from complaint_nlp.errors import ConfigError, DataError
 from complaint_nlp.text import Normalizer
 from complaint_nlp.train.encoder.auxiliary import AuxiliarySets, auxiliary_heads, load_auxiliary, read_auxiliary
 from complaint_nlp.train.encoder.batches import MAX_TOKENS, TokenizedSet, joined, pieces_of
-from complaint_nlp.train.encoder.fit import STATE, FitOptions, fit, held_out_loss, predict_logits, probe
+from complaint_nlp.train.encoder.fit import STATE, FitOptions, fit, predict_logits, probe, ranking
 from complaint_nlp.train.encoder.network import Head, MultiTaskEncoder, load_backbone
 from complaint_nlp.train.keyed import text_lines
 from complaint_nlp.train.linear import STEPS, Progress, silent
@@ -184,8 +184,8 @@ class Workshop:
             data: labelled messages.
             name: of the stage.
             seed: of the order of messages and of dropout.
-            held: messages to stop early by: training ends when the loss on them has grown, and goes back to where it
-                was least.
+            held: messages to stop early by: training ends when they are ranked worse than before, and goes back to
+                where they were ranked best.
         """
         done = self.work / f"{name}.safetensors"
         if not done.is_file():
@@ -222,16 +222,16 @@ class Workshop:
     def _stopper(self, network: MultiTaskEncoder, held: TokenizedSet, best: Path) -> Callable[[int], bool]:
         """Return what decides after every epoch whether to stop; the best weights so far lie in ``best``."""
         note = best.with_suffix(".json")
-        losses: list[float] = json.loads(note.read_text(encoding="utf-8")) if note.is_file() else []
+        figures: list[float] = json.loads(note.read_text(encoding="utf-8")) if note.is_file() else []
 
         def stop(epoch: int) -> bool:
-            loss = held_out_loss(network, held, padding=self.padding, device=self.options.device)
+            figure = ranking(self.logits(network, held), held.values[:, :OUTPUTS], held.known[:, :OUTPUTS])
             network.train()
-            if not losses or loss < min(losses):
+            if not figures or figure > max(figures):
                 store(network, best)
-            losses[epoch:] = [loss]
-            note.write_text(json.dumps(losses), encoding="utf-8")
-            return loss > min(losses)
+            figures[epoch:] = [figure]
+            note.write_text(json.dumps(figures), encoding="utf-8")
+            return figure < max(figures)
 
         return stop
 
