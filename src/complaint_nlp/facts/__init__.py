@@ -1,0 +1,1 @@
+"""Facts: what a message says beside what it complains about."""

@@ -1,0 +1,1 @@
+"""Reading a reply before it is sent."""

@@ -1,0 +1,1 @@
+"""What to do: a plan from labels, facts and files that people edit."""
