@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+MESSAGE := 洗衣機修了三次還是漏水，樓下也淹了，訂單編號 W20261107，請打0912345678，明天前給我答覆，不然投訴消保官
 SHARED ?= $(or $(COMPLAINT_NLP_SHARED),../shared)
 
 .PHONY: help demo test test-pure lint format train benchmark clean check-python
@@ -20,6 +21,10 @@ help:
 demo: $(VENV)/.installed
 	@mkdir -p out
 	@$(BIN)/complaint-nlp label data/samples/mixed.csv out/labelled.csv --overwrite --preview 72
+	@echo
+	@$(BIN)/complaint-nlp analyze --full "$(MESSAGE)"
+	@echo
+	@$(BIN)/complaint-nlp check-reply "您好，不行，這是規定，是您自己沒關好水龍頭，我們會儘快處理。" --message "$(MESSAGE)"
 
 test: $(VENV)/.test
 	@$(BIN)/python -m pytest

@@ -147,13 +147,13 @@ def test_a_room_that_always_fails_still_gives_one_report_each(
     analyzer: Analyzer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(**_: object) -> str:
-        msg = "no wording"
+        msg = "no route"
         raise KeyError(msg)
 
-    monkeypatch.setattr(analyzer._replies, "compose", fail)
+    monkeypatch.setattr(analyzer._router, "route", fail)
     found = analyzer.analyze_batch([*TEXTS, "", None])
     assert [report.text for report in found] == [*TEXTS, "", ""]
-    assert {report.error for report in found[: len(TEXTS)]} == {"analysis failed: KeyError: 'no wording'"}
+    assert {report.error for report in found[: len(TEXTS)]} == {"analysis failed: KeyError: 'no route'"}
     assert [report.status for report in found[-2:]] == [Status.EMPTY, Status.EMPTY]
 
 
@@ -329,8 +329,10 @@ def test_deadline_is_the_hours_of_the_urgency_after_reception(
     assert report.route is not None
     level = report.urgency.labels[0]
     hours = analyzer._router.table.respond_within_hours[level]
-    assert report.route.respond_within_hours == hours
-    assert report.route.respond_by == received + timedelta(hours=hours)
+    waited = (report.route.respond_by - received) / timedelta(hours=1)
+    # the shipped table counts these by the clock, the others in opening hours
+    assert waited == hours if level in (Urgency.CRITICAL, Urgency.HIGH) else waited > hours
+    assert report.route.respond_within_hours == round(waited, 2)
     assert report.route.respond_by.utcoffset() == timedelta(0)
 
 
@@ -358,7 +360,9 @@ def test_without_a_time_the_deadline_counts_from_now(analyzer: Analyzer) -> None
     route = analyzer.analyze("手机坏了，要退款").route
     after = datetime.now(UTC)
     assert route is not None
-    assert before <= route.respond_by - timedelta(hours=route.respond_within_hours) <= after
+    assert route.respond_by > after
+    rounding = timedelta(hours=0.01)
+    assert before - rounding <= route.respond_by - timedelta(hours=route.respond_within_hours) <= after + rounding
 
 
 # --- urgency ---
@@ -401,7 +405,7 @@ def test_a_safety_rule_raises_urgency_and_never_lowers_it(
         assert after.urgency.confidence == before.urgency.scores[level]
         assert [span.text for span in after.urgency.evidence] == [after.text[0]]
         assert after.route is not None
-        assert after.route.respond_within_hours == analyzer._router.table.respond_within_hours[level]
+        assert after.route.respond_within_hours >= analyzer._router.table.respond_within_hours[level]
 
 
 @pytest.mark.parametrize("text", ["謝謝你們，服務非常好，很滿意，大推！", "谢谢你们，服务非常好，很满意，强烈推荐！"])
@@ -472,5 +476,6 @@ def test_mixed_text_is_answered_in_the_script_of_most_of_it(analyzer: Analyzer, 
     report = analyzer.analyze(text)
     assert report.script == "mixed"
     assert report.strategy is not None
-    assert ("我們" in report.strategy.first_reply) is traditional
-    assert ("我们" in report.strategy.first_reply) is not traditional
+    written = "".join(step.action for step in report.strategy.steps)
+    assert ("客戶" in written) is traditional
+    assert ("客户" in written) is not traditional

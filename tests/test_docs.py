@@ -1,4 +1,4 @@
-"""What README.md and the docstrings show works: Python is run, commands and options exist.
+"""What README.md, the cookbook and the docstrings show works: Python is run, commands and options exist.
 
 A Python block is run as it stands, blocks one after the other in a folder that has the repository's ``data``. Where a
 line ends with a comment that is a bare word or a literal, like ``print(x)  # ['ok']``, this is what it must print. A
@@ -22,6 +22,7 @@ from complaint_nlp.cli.app import app
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
+PAGES = [README, ROOT / "docs" / "handling.md", *sorted((ROOT / "docs" / "cookbook").glob("*.md"))]
 _FENCE = re.compile(
     r"^(?:<!-- not run: (?P<why>\S[^\n]*) -->\n+)?(?P<fence>```+)(?P<language>\w*)[^\n]*\n(?P<body>.*?)^(?P=fence)\s*$",
     re.MULTILINE | re.DOTALL,
@@ -105,10 +106,10 @@ def expected_outputs(code: str) -> dict[int, str]:
     return found
 
 
-def run_python(code: str, names: dict[str, Any], *, line: int) -> None:
+def run_python(code: str, names: dict[str, Any], *, name: str, line: int) -> None:
     """Run a block; its names stay for the next one."""
     if ">>> " in code:
-        test = doctest.DocTestParser().get_doctest(code, names, README.name, README.name, line)
+        test = doctest.DocTestParser().get_doctest(code, names, name, name, line)
         runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)
         report = io.StringIO()
         runner.run(test, out=report.write, clear_globs=False)
@@ -121,39 +122,42 @@ def run_python(code: str, names: dict[str, Any], *, line: int) -> None:
         module = ast.Module([statement], type_ignores=[])
         ast.increment_lineno(module, line)
         with contextlib.redirect_stdout(printed):
-            exec(compile(module, README.name, "exec"), names)  # noqa: S102 - the README's own code
+            exec(compile(module, name, "exec"), names)  # noqa: S102 - the page's own code
         expected = wanted.get(statement.lineno - line)
         if expected is not None:
-            assert printed.getvalue().strip() == expected, f"{README.name}:{statement.lineno}"
+            assert printed.getvalue().strip() == expected, f"{name}:{statement.lineno}"
 
 
-@pytest.fixture(scope="module")
-def readme() -> str:
-    return README.read_text(encoding="utf-8")
+def shown(page: Path) -> str:
+    return str(page.relative_to(ROOT))
 
 
-def test_python_in_the_readme_does_what_it_says(readme: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "data").symlink_to(ROOT / "data")
+@pytest.mark.parametrize("page", PAGES, ids=shown)
+def test_python_on_the_page_does_what_it_says(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for folder in ("data", "docs"):
+        (tmp_path / folder).symlink_to(ROOT / folder)
     monkeypatch.chdir(tmp_path)
-    names: dict[str, Any] = {"__name__": "readme"}
-    found = [block for block in blocks(readme) if block.language == "python"]
+    names: dict[str, Any] = {"__name__": "page"}
+    found = [block for block in blocks(page.read_text(encoding="utf-8")) if block.language == "python"]
     assert found
     for block in found:
-        compile(block.body if ">>> " not in block.body else "", README.name, "exec")
+        compile(block.body if ">>> " not in block.body else "", page.name, "exec")
         if block.run:
-            run_python(block.body, names, line=block.line)
+            run_python(block.body, names, name=page.name, line=block.line)
 
 
-def test_every_make_target_in_the_readme_exists(readme: str) -> None:
+def test_every_make_target_in_the_readme_exists() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     targets = set(re.findall(r"^([a-z][\w-]*):(?!=)", makefile, re.MULTILINE))
-    assert make_targets(readme)
-    assert make_targets(readme) - targets == set()
+    named = make_targets(README.read_text(encoding="utf-8"))
+    assert named
+    assert named - targets == set()
 
 
-def test_every_command_and_option_in_the_readme_exists(readme: str) -> None:
-    calls = program_calls(readme)
-    assert calls
+@pytest.mark.parametrize("page", PAGES, ids=shown)
+def test_every_command_and_option_on_the_page_exists(page: Path) -> None:
+    calls = program_calls(page.read_text(encoding="utf-8"))
+    assert calls or page is not README
     assert {" ".join(call): unknown_in(call) for call in calls if unknown_in(call)} == {}
 
 
@@ -203,8 +207,8 @@ def test_blocks_are_found_with_their_lines() -> None:
 
 def test_a_wrong_comment_behind_a_print_is_noticed() -> None:
     good = 'print("壞了".upper())  # 壞了\nprint(1)  # one of them\n'
-    run_python(good, {}, line=0)
-    with pytest.raises(AssertionError, match=r"README\.md:11"):
-        run_python("\n" + "print([1])  # [2]\n", {}, line=9)
+    run_python(good, {}, name="page.md", line=0)
+    with pytest.raises(AssertionError, match=r"page\.md:11"):
+        run_python("\n" + "print([1])  # [2]\n", {}, name="page.md", line=9)
     with pytest.raises(AssertionError, match="Got:"):
-        run_python(">>> 1 + 1\n3\n", {}, line=0)
+        run_python(">>> 1 + 1\n3\n", {}, name="page.md", line=0)

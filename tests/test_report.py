@@ -1,6 +1,7 @@
 """The forms of a report - dict, JSON, Arrow row, HTML - say the same, and a report does not change."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from html.parser import HTMLParser
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 from complaint_nlp import TASKS, Analyzer, Decision, Report, Status
 from complaint_nlp.labels import Category, Emotion, Intent, Subcategory, Urgency
-from complaint_nlp.report import LabelResult, Route, Span, Strategy, UrgencyReason, arrow_schema
+from complaint_nlp.report import LabelResult, Route, Span, UrgencyReason, arrow_schema
 
 CASES = [
     json.loads(line)
@@ -232,9 +233,11 @@ def test_html_escapes_what_others_wrote(analyzer: Analyzer) -> None:
         category=LabelResult((Category.QUALITY,), {Category.QUALITY: 0.9}, 0.9, Decision.AUTO, (span,)),
         emotion=LabelResult((Emotion.ANGRY,), evidence=(Span(0, 4, HOSTILE[:4], 0.2),)),
         route=Route(HOSTILE, "x", RECEIVED, 1.0, escalate=False),
-        strategy=Strategy(HOSTILE),
         urgency_reasons=(UrgencyReason("x", Urgency.HIGH, HOSTILE, 0, 1, HOSTILE[:1]),),
     )
+    plan = analyzer.analyze("手機壞了，請退款").strategy
+    assert plan is not None
+    report.__dict__["strategy"] = replace(plan, first_reply=HOSTILE)
     for page in (Page(report._repr_html_()), Page(analyzer.analyze(HOSTILE + "壞了" * 5)._repr_html_())):
         assert set(page.tags) <= HARMLESS
         assert page.attributes <= {"class", "style", "title"}

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from complaint_nlp.analyzer import Analyzer
     from complaint_nlp.errors import ComplaintNlpError, ConfigError, DataError, ModelError
     from complaint_nlp.evaluation import Evaluation, evaluate
+    from complaint_nlp.facts.masking import mask
     from complaint_nlp.labels import TASKS, display_name
+    from complaint_nlp.playbook.reply.check import check_reply
     from complaint_nlp.report import Decision, Report, Status
     from complaint_nlp.text import Normalizer
 
@@ -35,8 +37,10 @@ _HOMES = {
     "Report": "report",
     "Status": "report",
     "TASKS": "labels",
+    "check_reply": "playbook.reply.check",
     "display_name": "labels",
     "evaluate": "evaluation",
+    "mask": "facts.masking",
 }
 
 __all__ = [
@@ -51,8 +55,10 @@ __all__ = [
     "Normalizer",
     "Report",
     "Status",
+    "check_reply",
     "display_name",
     "evaluate",
+    "mask",
 ]
 
 

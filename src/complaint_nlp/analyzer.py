@@ -10,37 +10,29 @@ from typing import TYPE_CHECKING, Any, Final
 
 from complaint_nlp.classify.bundle import Bundle, open_bundle
 from complaint_nlp.classify.cascade import Cascade, Speed
-from complaint_nlp.classify.evidence import find_spans
-from complaint_nlp.classify.scores import PRIMARY_EMOTION, Scores
+from complaint_nlp.classify.encoder import MODEL, Encoder
+from complaint_nlp.errors import ModelError
 from complaint_nlp.hub import COMMIT_MESSAGE, push_bundle, resolve_model, save_bundle
-from complaint_nlp.labels import TASKS, Category, Demand, Emotion, Intent, Language, Need, Subcategory, Urgency
-from complaint_nlp.playbook.first_reply import FirstReplies
-from complaint_nlp.report import Decision, LabelResult, Report, Span, Status, Strategy
-from complaint_nlp.text import NormalizedText, Normalizer, NormalizerConfig, Region, Script
-from complaint_nlp.text.script import leans_traditional
+from complaint_nlp.labels import TASKS, Intent, Language, Urgency
+from complaint_nlp.playbook.handling import Handling
+from complaint_nlp.playbook.handling import playbook as open_playbook
+from complaint_nlp.report import Decision, LabelResult, Report, Status
+from complaint_nlp.text import NormalizedText, Normalizer, NormalizerConfig, Script
+from complaint_nlp.text.script import answers_traditional
+from complaint_nlp.triage.answers import extra_results, label_results, raised
 from complaint_nlp.triage.routing import Router
 from complaint_nlp.triage.safety import SafetyRules
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
-    from complaint_nlp.classify.decide import Decided
-    from complaint_nlp.classify.heads import OwnAnswers
-    from complaint_nlp.report import UrgencyReason
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from complaint_nlp.cases import CaseBase
 
 DEFAULT_MAX_CHARS: Final = 20_000
 DEFAULT_BATCH_SIZE: Final = 512
-
-_MEMBERS: Final[dict[str, tuple[Any, ...]]] = {
-    "intent": tuple(Intent),
-    "category": tuple(Category),
-    "subcategory": tuple(Subcategory),
-    "urgency": tuple(Urgency),
-    "emotion": tuple(Emotion),
-    "intensity": (0, 1, 2, 3),
-    "needs": tuple(Need),
-    "demands": tuple(Demand),
-}
 
 
 class Analyzer:
@@ -57,8 +49,9 @@ class Analyzer:
         cascade: Cascade,
         router: Router,
         safety_rules: SafetyRules,
-        replies: FirstReplies,
         max_chars: int,
+        playbook: str | None = None,
+        cases: str | Path | None = None,
     ) -> None:
         self.bundle = bundle
         self.max_chars = max_chars
@@ -67,7 +60,9 @@ class Analyzer:
         self._cascade = cascade
         self._router = router
         self._rules = safety_rules
-        self._replies = replies
+        self._playbook = playbook
+        self._embedding_encoder: Encoder | None = None
+        self._cases = None if cases is None else self.open_cases(cases)
 
     @classmethod
     def load(
@@ -76,6 +71,8 @@ class Analyzer:
         *,
         routing: str | Path | None = None,
         safety_rules: str | Path | None = None,
+        playbook: str | Path | None = None,
+        cases: str | Path | None = None,
         max_chars: int = DEFAULT_MAX_CHARS,
         speed: Speed | None = None,
         threads: int = 0,
@@ -87,6 +84,9 @@ class Analyzer:
                 directory exists, its id on the Hugging Face hub: ``"org/name"`` or ``"org/name@revision"``.
             routing: your own routing file instead of the shipped one.
             safety_rules: your own safety rules instead of the shipped ones.
+            playbook: directory of your own plans and wordings, laid over the shipped ones piece by piece; see
+                ``docs/handling.md``.
+            cases: file of a case base, made when there is none, which :meth:`Report.similar` searches.
             max_chars: longer messages get the status ``too_long``.
             speed: ``"accurate"`` asks the encoder about every message, ``"balanced"`` only where the linear model is
                 not sure, ``"fast"`` never. ``None`` is ``balanced``, and ``fast`` for a bundle without an encoder.
@@ -102,19 +102,25 @@ class Analyzer:
             msg = f"max_chars must be positive, got {max_chars}"
             raise ValueError(msg)
         bundle = open_bundle(resolve_model(model))
+        own = None if playbook is None else str(Path(playbook).resolve())
+        if own is not None:
+            open_playbook(own)  # what is wrong with it is said now, not at the first message
         analyzer = cls(
             bundle,
             cascade=Cascade(bundle, speed, threads=threads),
             router=Router(routing),
             safety_rules=SafetyRules(safety_rules),
-            replies=FirstReplies(),
             max_chars=max_chars,
+            playbook=own,
+            cases=cases,
         )
         analyzer._load_arguments = (
             # for a hub id the very files it stood for, not what it may stand for later
             "default" if str(model) == "default" else str(bundle.path.resolve()),
             None if routing is None else str(Path(routing).resolve()),
             None if safety_rules is None else str(Path(safety_rules).resolve()),
+            own,
+            None if cases is None else str(Path(cases).resolve()),
             max_chars,
             speed,
             threads,
@@ -165,6 +171,41 @@ class Analyzer:
     def speed(self) -> Speed:
         """Which classifiers are asked: ``"fast"``, ``"balanced"`` or ``"accurate"``."""
         return self._cascade.speed
+
+    @property
+    def extra_tasks(self) -> dict[str, bool]:
+        """Names of the model's own tasks, answered in :attr:`Report.extra`, and whether several values can apply."""
+        return self._cascade.extra_tasks
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Return the encoder's vectors of messages: (texts, width) float32, of any length, near where meanings are.
+
+        Both scripts give the same vector; a text without a readable character gives zeros.
+
+        Raises:
+            ModelError: the bundle has no encoder.
+        """
+        if self._embedding_encoder is None:
+            self._embedding_encoder = self._cascade.encoder or Encoder(self.bundle)
+        messages = [self._normalizer.normalize(text) for text in texts]
+        return self._embedding_encoder.run(messages).vectors
+
+    def open_cases(self, path: str | Path) -> CaseBase:
+        """Return the case base in ``path``, made when there is none, searched with the vectors of this model.
+
+        Close it, or use it in a ``with`` statement.
+
+        Raises:
+            DataError: the file is damaged, of a newer version, or no case base.
+            ModelError: its vectors were made with another model, or the bundle has no encoder.
+        """
+        from complaint_nlp.cases import CaseBase
+
+        if "encoder" not in self.bundle.manifest.components:
+            msg = f"{self.bundle.path}: the bundle has no encoder, so messages cannot be compared by their meaning"
+            raise ModelError(msg)
+        # of the encoder alone: new thresholds do not move the vectors
+        return CaseBase(path, self.embed, model_hash=self.bundle.manifest.files[MODEL].sha256).open()
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _reload, self._load_arguments
@@ -267,22 +308,22 @@ class Analyzer:
         for answers in self._cascade.answer(messages):
             rows = answers.rows.tolist()
             group = [messages[row] for row in rows]
-            columns = {name: _label_results(name, group, answers.scores, answers.decided[name]) for name in TASKS}
+            columns = {name: label_results(name, group, answers.scores, answers.decided[name]) for name in TASKS}
             for i, row in enumerate(rows):
                 results = {name: column[i] for name, column in columns.items()}
                 reports[row] = self._report(messages[row], results, received_at)
             if "heads" in self.bundle.manifest.components:
-                for row, extra in zip(rows, _extra_results(answers.extra), strict=True):
+                for row, extra in zip(rows, extra_results(answers.extra), strict=True):
                     reports[row] = replace(reports[row], extra=extra)
         return [reports[row] for row in range(len(messages))]
 
     def _report(self, message: NormalizedText, results: dict[str, LabelResult[Any]], received_at: datetime) -> Report:
-        language = _language(message)
+        language: Language = "zh-Hant" if answers_traditional(message) else "zh-Hans"
         intent: LabelResult[Intent] = results["intent"]
         # praise that only mentions an accident ("the nurse ran when my son fell") is no emergency
         sure_praise = intent.primary is Intent.PRAISE and intent.decision is Decision.AUTO
         reasons = () if sure_praise else self._rules.find(message, language)
-        urgency = _raised(results["urgency"], reasons)
+        urgency = raised(results["urgency"], reasons)
         level: Urgency = urgency.labels[0]
         route = self._router.route(
             intent=intent.labels[0],
@@ -290,14 +331,6 @@ class Analyzer:
             subcategories=results["subcategory"].labels,
             urgency=level,
             received_at=received_at,
-            language=language,
-        )
-        reply = self._replies.compose(
-            emotion=results["emotion"].labels[0],
-            category=results["category"].primary,
-            intent=intent.labels[0],
-            urgency=level,
-            hours=route.respond_within_hours,
             language=language,
         )
         return Report(
@@ -315,15 +348,29 @@ class Analyzer:
             demands=results["demands"],
             urgency_reasons=reasons,
             route=route,
-            strategy=Strategy(reply),
+            handling=Handling(received_at.astimezone(self._router.time_zone), language, self._playbook, self._cases),
         )
 
 
 def _reload(
-    model: str, routing: str | None, safety_rules: str | None, max_chars: int, speed: Speed | None, threads: int
+    model: str,
+    routing: str | None,
+    safety_rules: str | None,
+    playbook: str | None,
+    cases: str | None,
+    max_chars: int,
+    speed: Speed | None,
+    threads: int,
 ) -> Analyzer:
     return Analyzer.load(
-        model, routing=routing, safety_rules=safety_rules, max_chars=max_chars, speed=speed, threads=threads
+        model,
+        routing=routing,
+        safety_rules=safety_rules,
+        playbook=playbook,
+        cases=cases,
+        max_chars=max_chars,
+        speed=speed,
+        threads=threads,
     )
 
 
@@ -333,66 +380,3 @@ def _is_missing(text: object) -> bool:
         return bool(text != text)  # noqa: PLR0124 - only NaN differs from itself
     except Exception:  # noqa: BLE001 - an array, say; pandas' NA cannot be compared either
         return type(text).__name__ == "NAType"
-
-
-def _language(message: NormalizedText) -> Language:
-    """Return the script to answer in: the customer's own, and for mixed text the one of the region or of most of it."""
-    if message.script is Script.MIXED:
-        traditional = message.region in (Region.TW, Region.HK) or (
-            message.region is None and leans_traditional(message.original)
-        )
-        return "zh-Hant" if traditional else "zh-Hans"
-    return "zh-Hant" if message.script is Script.TRADITIONAL else "zh-Hans"
-
-
-def _label_results(
-    name: str, messages: Sequence[NormalizedText], scores: Scores, decided: Decided
-) -> list[LabelResult[Any]]:
-    members = _MEMBERS[name]
-    head = PRIMARY_EMOTION if name == "emotion" else name
-    evidence = find_spans(messages, scores.attribution.token_weights(head, decided.primary))
-    table = scores.probabilities[name].tolist()
-    confidences = decided.confidence.tolist()
-    return [
-        LabelResult(
-            labels=tuple(members[index] for index in labels),
-            scores=dict(zip(members, row, strict=True)),
-            confidence=confidence,
-            decision=decision,
-            evidence=spans,
-        )
-        for labels, row, confidence, decision, spans in zip(
-            decided.labels, table, confidences, decided.decisions, evidence, strict=True
-        )
-    ]
-
-
-def _extra_results(answers: Mapping[str, OwnAnswers]) -> list[dict[str, LabelResult[str]]]:
-    """Return the results of the user's own tasks by name, for every message."""
-    columns = {}
-    for name, own in answers.items():
-        decided = own.decided
-        columns[name] = [
-            LabelResult(
-                labels=tuple(own.values[index] for index in labels),
-                scores=dict(zip(own.values, row, strict=True)),
-                confidence=confidence,
-                decision=decision,
-            )
-            for labels, row, confidence, decision in zip(
-                decided.labels, own.probabilities.tolist(), decided.confidence.tolist(), decided.decisions, strict=True
-            )
-        ]
-    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
-
-
-def _raised(result: LabelResult[Urgency], reasons: Sequence[UrgencyReason]) -> LabelResult[Urgency]:
-    """Return the urgency raised to what the rules ask for; the model's probabilities stay as they are."""
-    current = result.labels[0]
-    level = max((reason.level for reason in reasons), key=lambda urgency: urgency.rank, default=current)
-    if level.rank <= current.rank:
-        return result
-    deciding = [reason for reason in reasons if reason.level is level]
-    evidence = tuple(Span(reason.start, reason.end, reason.text, 1.0 / len(deciding)) for reason in deciding)
-    # a rule's answer is a proposal: how often the words mean it is not measured for every desk
-    return LabelResult((level,), result.scores, result.scores[level], Decision.SUGGEST, evidence)

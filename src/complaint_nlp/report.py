@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-import html
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeVar
 
-from complaint_nlp.labels import TASKS, Category, Demand, Emotion, Intent, Language, Need, Subcategory, Urgency
-from complaint_nlp.labels import display_name as name_of
+from complaint_nlp.errors import ConfigError
+from complaint_nlp.labels import TASKS, Category, Demand, Emotion, Intent, Need, Subcategory, Urgency
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
     import pyarrow as pa
+
+    from complaint_nlp.cases import SimilarCase
+    from complaint_nlp.facts.types import Facts
+    from complaint_nlp.playbook.handling import Handling, Reading
+    from complaint_nlp.playbook.strategy.plan import Strategy
+    from complaint_nlp.playbook.strategy.when import Fault
 
 L = TypeVar("L", bound="str | int")
 
@@ -119,7 +125,7 @@ class Route:
         department: name of the department, in the customer's script.
         department_id: identifier of the department in the routing file.
         respond_by: time by which the first answer is due.
-        respond_within_hours: the same as a number of hours from reception.
+        respond_within_hours: hours from reception to then, closed ones included, to two digits.
         escalate: whether a manager has to be told at once.
         inform: names of further departments to inform.
     """
@@ -132,24 +138,16 @@ class Route:
     inform: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Strategy:
-    """How to handle the case.
-
-    Attributes:
-        first_reply: a first line to the customer, in the customer's script.
-    """
-
-    first_reply: str
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # without slots: what is made later is kept in the instance's __dict__
 class Report:
     """Everything known about one message.
 
     ``status`` says whether the message was analysed. Where it was not, every task is empty with decision
-    ``review``, and ``route`` and ``strategy`` are ``None``. ``extra`` holds the answers to your own tasks, where the
-    model has any (see ``docs/own-labels.md``); they come without evidence.
+    ``review``, ``facts`` and ``missing`` are empty, and ``route`` and ``strategy`` are ``None``. ``extra`` holds the
+    answers to your own tasks, where the model has any (see ``docs/own-labels.md``); they come without evidence.
+
+    ``facts``, ``missing`` and ``strategy`` are made when they are first asked for: whoever needs the labels alone does
+    not pay for them.
     """
 
     text: str
@@ -166,9 +164,9 @@ class Report:
     demands: LabelResult[Demand] = field(default_factory=LabelResult)
     urgency_reasons: tuple[UrgencyReason, ...] = ()
     route: Route | None = None
-    strategy: Strategy | None = None
     error: str | None = None
     extra: Mapping[str, LabelResult[str]] = field(default_factory=dict)
+    handling: Handling | None = field(default=None, repr=False, compare=False)
 
     def task(self, name: str) -> LabelResult[Any]:
         """Return the result of the task called ``name``.
@@ -181,6 +179,92 @@ class Report:
             raise KeyError(msg)
         result: LabelResult[Any] = getattr(self, name)
         return result
+
+    @cached_property
+    def _reading(self) -> Reading | None:
+        return None if self.handling is None or self.status is not Status.OK else self.handling.read(self.text)
+
+    @cached_property
+    def facts(self) -> Facts:
+        """What the message tells beside its labels: numbers, amounts, times, products, threats...; with spans."""
+        from complaint_nlp.facts.types import Facts
+
+        return Facts() if self._reading is None else self._reading.facts
+
+    @cached_property
+    def missing(self) -> tuple[str, ...]:
+        """What a handler has to know and the message does not tell, the most useful first.
+
+        Of ``when``, ``where``, ``who``, ``product``, ``order``, ``amount``, ``tried``, ``wanted`` and ``contact`` those
+        that a grievance of this category needs; empty without a grievance.
+        """
+        if self.handling is None or self._reading is None:
+            return ()
+        return self.handling.missing(self, self._reading)
+
+    @cached_property
+    def strategy(self) -> Strategy | None:
+        """How to handle the case as long as nobody knows whose fault it is, and the first words to the customer."""
+        return self.plan()
+
+    def plan(self, fault: Fault = "unclear") -> Strategy | None:
+        """Return how to handle the case; ``None`` where the message was not analysed.
+
+        Args:
+            fault: whose fault it is, as far as it is known: ``"ours"``, ``"unclear"`` or ``"customer"``. It changes
+                apology, investigation and compensation.
+
+        Raises:
+            ValueError: ``fault`` is none of these.
+        """
+        if self.handling is None or self._reading is None:
+            return None
+        return self.handling.plan(self, self._reading, fault)
+
+    def similar(self, k: int = 5, *, only_reviewed: bool = False) -> list[SimilarCase]:
+        """Return the solved cases most like this one, the best first; see :meth:`complaint_nlp.cases.CaseBase.search`.
+
+        Args:
+            k: how many, 1 to 1,000.
+            only_reviewed: leave out cases that nobody has reviewed.
+
+        Raises:
+            ConfigError: the analyzer was loaded without ``cases``, or the report comes from another process.
+            ValueError: ``k`` is out of its range.
+        """
+        if self.status is not Status.OK:
+            return []
+        cases = None if self.handling is None else self.handling.cases
+        if cases is None:
+            msg = "this report knows of no solved cases; use Analyzer.load(cases='cases.db'), or CaseBase.search"
+            raise ConfigError(msg)
+        return cases.search(self.text, k, labels=self, only_reviewed=only_reviewed)
+
+    def masked(self) -> Report:
+        """Return the report without personal data, for logs and exports.
+
+        In the message, the evidence and the facts every hidden character is a ``*``, so that all spans stay right; see
+        :func:`complaint_nlp.mask` for what is hidden.
+        """
+        from complaint_nlp.facts.find import hidden
+
+        copy = self._hidden()
+        # the copy must not look for facts in asterisks
+        made = {"facts": hidden(self.facts, copy.text), "missing": self.missing, "strategy": self.strategy}
+        copy.__dict__.update(made, _reading=None)
+        return copy
+
+    def _hidden(self) -> Report:
+        """Return a copy with personal data hidden in the message and the words taken from it."""
+        from complaint_nlp.facts.masking import mask
+
+        text = mask(self.text, keep_length=True)
+        results: dict[str, Any] = {
+            name: replace(result, evidence=tuple(_cut(span, text) for span in result.evidence))
+            for name, result in ((name, self.task(name)) for name in TASKS)
+        }
+        reasons = tuple(_cut(reason, text) for reason in self.urgency_reasons)
+        return replace(self, text=text, **results, urgency_reasons=reasons, handling=None)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report as plain dicts, lists, strings and numbers; the inverse loses nothing but types."""
@@ -214,7 +298,9 @@ class Report:
                 "escalate": self.route.escalate,
                 "inform": list(self.route.inform),
             },
-            "strategy": None if self.strategy is None else {"first_reply": self.strategy.first_reply},
+            "facts": [fact.to_dict() for fact in self.facts.items],
+            "missing": list(self.missing),
+            "strategy": None if self.strategy is None else self.strategy.to_dict(),
             "error": self.error,
             **({"extra": extra} if extra else {}),
         }
@@ -227,8 +313,14 @@ class Report:
         broken = any("\ud800" <= char <= "\udfff" for char in self.text)
         return json.dumps(content, indent=indent) if broken else written
 
-    def to_columns(self) -> dict[str, Any]:
-        """Return the report as one flat table row; keys, order and types are those of :func:`arrow_schema`."""
+    def to_columns(self, *, mask: bool = False) -> dict[str, Any]:
+        """Return the report as one flat table row; keys, order and types are those of :func:`arrow_schema`.
+
+        Args:
+            mask: hide personal data in the words taken from the message.
+        """
+        if mask:
+            return self._hidden().to_columns()
         results: dict[str, LabelResult[Any]] = {name: getattr(self, name) for name in TASKS}
         row: dict[str, Any] = {"status": str(self.status), "script": self.script}
         for name, result in results.items():
@@ -255,7 +347,9 @@ class Report:
 
     def _repr_html_(self) -> str:
         """Return an HTML fragment for notebooks: the message with its evidence in colour, and the labels."""
-        return _to_html(self)
+        from complaint_nlp.report_html import to_html
+
+        return to_html(self)
 
 
 def _result_to_dict(result: LabelResult[Any]) -> dict[str, Any]:
@@ -269,6 +363,12 @@ def _result_to_dict(result: LabelResult[Any]) -> dict[str, Any]:
             {"start": span.start, "end": span.end, "text": span.text, "weight": span.weight} for span in result.evidence
         ],
     }
+
+
+def _cut(span: Any, text: str) -> Any:  # noqa: ANN401 - a Span or an UrgencyReason
+    """Return ``span`` with its words taken from ``text``."""
+    words = text[span.start : span.end]
+    return span._replace(text=words) if isinstance(span, Span) else replace(span, text=words)
 
 
 def _plain(label: object) -> object:
@@ -314,70 +414,3 @@ def arrow_schema() -> pa.Schema:
         pa.field("evidence", pa.list_(span)),
     ]
     return pa.schema(fields, metadata={"complaint_nlp_schema": SCHEMA_VERSION})
-
-
-# one hue per task, from Okabe and Ito's palette, which colour-blind readers can tell apart
-_COLOURS: Final = {
-    "category": "230,159,0",
-    "urgency": "213,94,0",
-    "emotion": "204,121,167",
-    "demands": "0,114,178",
-}
-
-
-def _to_html(report: Report) -> str:
-    language: Language = "zh-Hans" if report.script == "simplified" else "zh-Hant"
-    rows = []
-    for name in TASKS:
-        result = report.task(name)
-        labels = "、".join(name_of(name, label, language) for label in result.labels) or "—"
-        rows.append(
-            f"<tr><th style='text-align:left'>{name_of(name, None, language)}</th><td>{html.escape(labels)}</td>"
-            f"<td>{result.confidence:.0%}</td><td>{result.decision.value}</td></tr>"
-        )
-    for name, own in report.extra.items():
-        rows.append(
-            f"<tr><th style='text-align:left'>{html.escape(name)}</th>"
-            f"<td>{html.escape('、'.join(own.labels)) or '—'}</td>"
-            f"<td>{own.confidence:.0%}</td><td>{own.decision.value}</td></tr>"
-        )
-    legend = " ".join(
-        f"<span style='background:rgba({colour},.45);padding:0 .3em'>{name_of(name, None, language)}</span>"
-        for name, colour in _COLOURS.items()
-        if report.task(name).evidence
-    )
-    extra = ""
-    if report.route is not None:
-        extra += f"<p>→ {html.escape(report.route.department)} · {report.route.respond_by:%Y-%m-%d %H:%M}</p>"
-    if report.strategy is not None:
-        extra += f"<blockquote>{html.escape(report.strategy.first_reply)}</blockquote>"
-    return (
-        f"<div class='complaint-nlp-report'><p style='font-size:1.1em;white-space:pre-wrap'>{_marked(report)}</p>"
-        f"<p>{legend}</p><table>{''.join(rows)}</table>{extra}</div>"
-    )
-
-
-def _marked(report: Report) -> str:
-    """Return the escaped message with the strongest task's colour behind every evidence character."""
-    owner: list[tuple[float, str] | None] = [None] * len(report.text)
-    for name in _COLOURS:
-        for span in report.task(name).evidence:
-            for i in range(span.start, span.end):
-                current = owner[i]
-                if current is None or current[0] < span.weight:
-                    owner[i] = (span.weight, name)
-    pieces: list[str] = []
-    start = 0
-    for i in range(1, len(report.text) + 1):
-        if i < len(report.text) and owner[i] == owner[start]:
-            continue
-        piece, mark = html.escape(report.text[start:i]), owner[start]
-        if mark is None:
-            pieces.append(piece)
-        else:
-            shade = 0.25 + 0.5 * min(mark[0], 1.0)
-            pieces.append(
-                f"<mark title='{mark[1]}' style='background:rgba({_COLOURS[mark[1]]},{shade:.2f})'>{piece}</mark>"
-            )
-        start = i
-    return "".join(pieces)

@@ -7,7 +7,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Any
 
@@ -311,14 +311,14 @@ def test_labels_are_those_of_the_analyzer(tmp_path: Path, source: Path, analyzer
                 assert row[name] == value
 
 
-def test_deadline_counts_from_one_moment_for_the_whole_file(tmp_path: Path, source: Path) -> None:
+def test_deadline_counts_from_one_moment_for_the_whole_file(tmp_path: Path) -> None:
+    urgent = [{"text": text} for text in ("廚房瓦斯味很重，快來人", "厨房煤气味很重，快来人") * 400]
+    source = jsonl(tmp_path / "in.jsonl", urgent)
     before = datetime.now(UTC)
     label_file(source, tmp_path / "out.jsonl", workers=1)
     after = datetime.now(UTC)
-    received = {
-        datetime.fromisoformat(row["respond_by"]).timestamp()
-        - {"critical": 1, "high": 4, "medium": 24, "low": 72}[row["urgency"]] * 3600
-        for row in read(tmp_path / "out.jsonl")
-    }
-    assert max(received) - min(received) < 0.001
-    assert before.timestamp() - 1 <= min(received) <= after.timestamp() + 1
+    rows = read(tmp_path / "out.jsonl")
+    assert {row["urgency"] for row in rows} == {"critical"}
+    (deadline,) = {row["respond_by"] for row in rows}
+    # these wait for no opening hours
+    assert before <= datetime.fromisoformat(deadline) - timedelta(hours=1) <= after

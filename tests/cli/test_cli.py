@@ -20,7 +20,7 @@ from complaint_nlp.cli import main
 from complaint_nlp.labels import TASKS, Language, display_name
 from complaint_nlp.resources import builtin
 
-COMMANDS = ["analyze", "label", "train", "evaluate", "doctor"]
+COMMANDS = ["analyze", "check-reply", "label", "train", "evaluate", "doctor"]
 PROGRAM = str(Path(sys.executable).with_name("complaint-nlp"))
 TRADITIONAL = "手機才買一週就一直死機，客服還推三阻四，我要退款！"
 SIMPLIFIED = "快递显示签收但我根本没收到，客服一直不回复"
@@ -131,7 +131,7 @@ def test_analyze_shows_the_report_in_the_customers_script(
     report = analyzer.analyze(text)
     assert report.route is not None
     assert report.strategy is not None
-    shown = [report.route.department, report.strategy.first_reply]
+    shown = [report.route.department, *(step.action for step in report.strategy.steps)]
     for name in TASKS:
         shown.append(display_name(name, None, language))
         shown += [display_name(name, label, language) for label in report.task(name).labels]

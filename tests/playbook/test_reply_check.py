@@ -1,7 +1,6 @@
 """Reply check: what it finds in replies, what it leaves alone, what it misses, and what the score says."""
 
 import json
-import time
 from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -26,6 +25,7 @@ CASES = [
     json.loads(line)
     for line in (Path(__file__).parent.parent / "cases" / "reply_check.jsonl").read_text(encoding="utf-8").splitlines()
 ]
+HURTFUL = tuple(rule for rule in PHRASE_RULES if rule is not ReplyRule.INFORMAL_YOU)
 SHIPPED = builtin("playbook/reply_check.yaml").read_text(encoding="utf-8")
 CHECKER = ReplyChecker()
 GOOD = (
@@ -72,6 +72,28 @@ def missing(review: ReplyReview) -> list[str]:
     return [finding.rule.value for finding in review.findings if is_missing(finding.rule)]
 
 
+def judged(case: dict[str, Any]) -> tuple[int, int, list[str], list[str]]:
+    """Return how many spans a supervisor marked, how many were found, which were missed and which were not marked.
+
+    A finding meets a marked span when both are of one rule and share a character: where a phrase begins and ends is a
+    matter of taste.
+    """
+    reply = case["reply"]
+    marked = [(rule, reply.index(text), reply.index(text) + len(text)) for rule, text in case["rules"]]
+    found = [
+        (finding.rule.value, finding.start, finding.end)
+        for finding in check_reply(reply).findings
+        if finding.rule in HURTFUL and finding.start is not None and finding.end is not None
+    ]
+
+    def meet(one: tuple[str, int, int], other: tuple[str, int, int]) -> bool:
+        return one[0] == other[0] and one[1] < other[2] and other[1] < one[2]
+
+    missed = [reply[mark[1] : mark[2]] for mark in marked if not any(meet(mark, hit) for hit in found)]
+    unmarked = [reply[hit[1] : hit[2]] for hit in found if not any(meet(mark, hit) for mark in marked)]
+    return len(marked), len(found), missed, unmarked
+
+
 def cases(*kinds: str, failing: bool = False) -> list[Any]:
     chosen = [case for case in CASES if case["kind"] in kinds and case.get("known_failure", False) == failing]
     return [pytest.param(case, id=f"{case['kind']}:{case['reply'][:24]}") for case in chosen]
@@ -90,6 +112,46 @@ def test_reply_has_exactly_the_listed_findings(case: dict[str, Any]) -> None:
 def test_known_failure_is_still_one(case: dict[str, Any]) -> None:
     # when one of these comes out right, drop its mark
     assert said(reviewed(case)) != case["rules"]
+
+
+@pytest.mark.parametrize("case", cases("fresh"))
+def test_fresh_reply_is_marked_as_a_supervisor_would(case: dict[str, Any]) -> None:
+    _, _, missed, unmarked = judged(case)
+    assert (missed, unmarked) == ([], [])
+
+
+@pytest.mark.parametrize("case", cases("fresh", failing=True))
+def test_fresh_known_failure_is_still_one(case: dict[str, Any]) -> None:
+    # when one of these comes out right, drop its mark
+    _, _, missed, unmarked = judged(case)
+    assert missed or unmarked
+
+
+@pytest.mark.parametrize(
+    ("part", "replies", "recall", "precision"),
+    [
+        ("development", 95, 0.9, 0.9),
+        ("held_out", 95, 0.85, 0.9),
+        ("later", 40, 0.85, 0.9),
+        ("blind", 25, 0.6, 0.9),
+    ],
+)
+def test_most_of_what_hurts_is_found_in_fresh_replies(part: str, replies: int, recall: float, precision: float) -> None:
+    """The patterns were made on ``development`` and half of ``later``.
+
+    What they miss in ``held_out`` was not looked at, but its writer also wrote the patterns, right afterwards.
+    ``blind`` was written when they were finished and changed nothing any more: expect its figures of new replies.
+    """
+    fresh = [case for case in CASES if case["kind"] == "fresh" and case["set"] == part]
+    assert len(fresh) >= replies
+    results = [judged(case) for case in fresh]
+    marked, found = sum(result[0] for result in results), sum(result[1] for result in results)
+    missed, unmarked = sum(len(result[2]) for result in results), sum(len(result[3]) for result in results)
+    assert 1 - missed / marked >= recall
+    assert 1 - unmarked / found >= precision
+    clean = [result for case, result in zip(fresh, results, strict=True) if not case["rules"]]
+    assert len(clean) >= len(fresh) / 5
+    assert sum(bool(result[3]) for result in clean) <= len(clean) / 10
 
 
 def test_cases_cover_every_rule_and_both_scripts() -> None:
@@ -248,6 +310,17 @@ def test_what_was_not_analysed_is_treated_as_a_complaint() -> None:
     assert {"missing_apology", "missing_time"} <= set(rules)
 
 
+@pytest.mark.parametrize("status", list(Status))
+@pytest.mark.parametrize("text", ["", "氣", "訂單 TW20388761 壞了", "\ud83d broken", "a" * 30_000, "質量差" * 9_000])
+def test_report_of_any_status_will_do(status: Status, text: str) -> None:
+    report = Report(text=text, status=status, error="no model" if status is Status.ERROR else None)
+    review = check_reply("不行，這是規定。請提供訂單編號。", report)
+    assert [rule for rule, _ in said(review)][:2] == ["flat_negative", "flat_negative"]
+    assert {"missing_apology", "missing_time"} <= set(missing(review))
+    assert bool(review.of("already_answered")) == ("TW20388761" in text)
+    assert review.to_json()
+
+
 def test_dict_and_json_hold_everything() -> None:
     review = check_reply("不行，\ud83d 這是規定。")
     content = json.loads(review.to_json())
@@ -341,17 +414,29 @@ NASTY = [
     "今天",
     "三天内",
 ]
+NASTY += [
+    "您就沒",
+    "是您",
+    "不能給您",
+    "等結束後再",
+    "其他客人都",
+    "依規定",
+    "感謝您的",
+    "我們店員",
+    "您應該",
+    "一直都",
+]
 NASTY += ["一定", "A1", "是我们的疏失", "4111-", "訂單编", "規定", "我们", "SOP、"]
 
 
 @pytest.mark.parametrize("piece", NASTY)
-def test_nasty_input_takes_no_time(piece: str) -> None:
-    text = (piece * MAX_REPLY_CHARS)[:MAX_REPLY_CHARS]
-    report = message(text, region="TW")
-    check_reply("您好", report)
-    started = time.process_time()
-    check_reply(text, report)
-    assert time.process_time() - started < 5
+def test_nasty_input_is_reviewed_to_its_end(piece: str) -> None:
+    text = (piece * MAX_REPLY_CHARS)[: MAX_REPLY_CHARS - 20] + "。\n不好意思，這個不行喔。"
+    review = check_reply(text, message(text, region="TW"))
+    assert 0 <= review.score <= 100
+    last = [finding for finding in review.findings if finding.text == "不行"][-1]
+    assert last.rule is ReplyRule.FLAT_NEGATIVE
+    assert last.start == len(text) - len("不行喔。")
 
 
 @pytest.mark.parametrize(
@@ -362,6 +447,10 @@ def test_nasty_input_takes_no_time(piece: str) -> None:
         ('"改寫成：{it}"', '"改寫成：{that}"', "filled", "exactly one {it}"),
         ("- words: [不行]", "- words: [不行…]", "words", "a gap (…) needs words on both sides"),
         ("- words: [不行]", "- words: [不(行|得]", "words", "alternatives are written (a|b)"),
+        ("- words: [不行]", "- words: [<nobody>不行]", "words", "there is no class 'nobody'"),
+        ("- words: [不行]", "- words: [<you?>]", "words", "no word is left"),
+        ("  you: [您,", "  you: [您(的|),", "classes.you", "a class holds plain words"),
+        ("  you: [您,", "  you: [閣下,", "classes.you", "simplified characters, 閣 is not one"),
         ("- words: [不行]", "- words: [歹勢]", "words", "simplified characters, 勢 is not one"),
         ("- words: [不行]", "- words: [(不行|)]", "words", "no word is left"),
         ("{word: 质量, TW: 品質, HK: 質素}", "{word: 质量}", "regional.0.word", "no region"),
@@ -380,6 +469,17 @@ def test_wrong_file_is_refused_with_key_and_reason(tmp_path: Path, old: str, new
     assert str(path) in str(caught.value)
     assert key in str(caught.value)
     assert says in str(caught.value)
+
+
+def test_a_class_stands_for_any_of_its_words(tmp_path: Path) -> None:
+    path = tmp_path / "reply_check.yaml"
+    own = SHIPPED.replace("- words: [不行]", "- words: [<shop>打烊<mood?>]", 1)
+    path.write_text(own.replace("classes:\n", "classes:\n  shop: [甲店, 乙店]\n  mood: [啦]\n", 1), encoding="utf-8")
+    checker = ReplyChecker(path)
+    assert said(checker.check("甲店打烊，乙店打烊啦，丙店打烊。")) == [
+        ["flat_negative", "甲店打烊"],
+        ["flat_negative", "乙店打烊啦"],
+    ]
 
 
 def test_own_file_replaces_the_shipped_one(tmp_path: Path) -> None:

@@ -17,8 +17,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
+from complaint_nlp.batch.columns import EXTRA, label_row, masked
+from complaint_nlp.batch.columns import renamed as renamed_columns
 from complaint_nlp.batch.formats import Encoder, Reject, Row, estimate_rows, format_of, open_output, open_rows
 from complaint_nlp.errors import DataError
 from complaint_nlp.hub import resolve_model
@@ -33,7 +35,6 @@ _CHUNK: Final = 128
 _ALONE_BYTES: Final = 1_000_000
 """Files up to this size are labelled in this process: starting others would take longer."""
 _MAX_WORKERS: Final = 16
-_EXTRA: Final = "extra_"
 
 
 class Progress(Protocol):
@@ -76,6 +77,7 @@ def label_file(
     speed: Speed | None = None,
     routing: str | Path | None = None,
     safety_rules: str | Path | None = None,
+    mask: bool = False,
     progress: Progress | None = None,
 ) -> LabelSummary:
     """Label every row of a file.
@@ -96,6 +98,8 @@ def label_file(
         speed: as in :meth:`complaint_nlp.Analyzer.load`.
         routing: as in :meth:`complaint_nlp.Analyzer.load`.
         safety_rules: as in :meth:`complaint_nlp.Analyzer.load`.
+        mask: hide personal data in the message, in the words taken from it, and in rows that are set aside; a hidden
+            character becomes ``*``. Other columns stay as they are.
         progress: told how far the work has come.
 
     Raises:
@@ -114,7 +118,7 @@ def label_file(
     model = resolve_model(model)
     extra = _extra_columns(model)
     labels = column_names()
-    renamed = _renamed(columns, [*labels, *extra])
+    renamed = renamed_columns(columns, [*labels, *extra])
     summary = LabelSummary(target, counts={name: Counter() for name in _COUNTED})
     count = workers or (1 if source.stat().st_size <= _ALONE_BYTES else min(os.cpu_count() or 1, _MAX_WORKERS))
     options = {"routing": routing, "safety_rules": safety_rules, "speed": speed, "threads": 1 if count > 1 else 0}
@@ -124,9 +128,9 @@ def label_file(
         encoder, sink = open_output(staging / target.name, format_of(target), [*renamed.values()], labels, extra)
         rejects = staging / _rejects_of(target).name
         total = estimate_rows(source) if progress is not None else 0
-        chunks = _chunks(rows, rejects, summary)
+        chunks = _chunks(rows, rejects, summary, mask=mask)
         try:
-            job = (text_column, renamed, encoder, extra)
+            job = Job(text_column, renamed, encoder, mask)
             for encoded, counts in _labelled(chunks, submit, job, waiting=2 * count):
                 sink.write(encoded)
                 _add(summary, counts)
@@ -152,20 +156,7 @@ def _extra_columns(model: str | Path) -> dict[str, bool]:
     bundle = open_bundle(model)
     if "heads" not in bundle.manifest.components:
         return {}
-    return {f"{_EXTRA}{name}": task.kind == "several" for name, task in OwnHeads(bundle).settings.tasks.items()}
-
-
-def _renamed(columns: list[str], labels: list[str]) -> dict[str, str]:
-    """Return the name of every input column in the output; no two of them are the same."""
-    taken = {*labels, *columns}
-    renamed = {}
-    for name in columns:
-        new = name
-        while name in labels and new in taken:
-            new = f"input_{new}"
-        taken.add(new)
-        renamed[name] = new
-    return renamed
+    return {f"{EXTRA}{name}": task.kind == "several" for name, task in OwnHeads(bundle).settings.tasks.items()}
 
 
 _COUNTED: Final = ("status", "intent", "category", "urgency", "emotion", "department")
@@ -200,9 +191,24 @@ def _staged(target: Path) -> Iterator[Path]:
 
 
 Counts = dict[str, Counter[str]]
-Job = tuple[str, dict[str, str], Encoder, dict[str, bool]]
-"""What a process needs beside the rows: the text column, the names of the own columns, the output's encoder, and the
-columns of the user's own tasks."""
+
+
+class Job(NamedTuple):
+    """What a process needs beside the rows.
+
+    Attributes:
+        text_column: column that holds the message.
+        renamed: names of the own columns in the output.
+        encoder: of the output.
+        mask: whether personal data is hidden.
+    """
+
+    text_column: str
+    renamed: dict[str, str]
+    encoder: Encoder
+    mask: bool
+
+
 Submit = Callable[[list[dict[str, Any]], Job], "Future[tuple[Any, Counts]]"]
 
 
@@ -250,37 +256,38 @@ def _load(model: str, options: dict[str, Any], received_at: datetime) -> None:
 
 
 def _label(rows: list[dict[str, Any]], job: Job) -> tuple[Any, Counts]:
-    text_column, renamed, encoder, extra = job
+    text_column = job.text_column
     analyzer: Analyzer = _ANALYZER["analyzer"]
     texts = [row.get(text_column) for row in rows]
     counts: Counts = {name: Counter() for name in _COUNTED}
     labelled = []
     for row, report in zip(rows, analyzer.analyze_stream(texts, received_at=_ANALYZER["received_at"]), strict=True):
-        label = report.to_columns()
+        label = label_row(report, analyzer.extra_tasks, mask=job.mask)
         for name, counter in counts.items():
             value = label[name]
             if isinstance(value, list):
                 counter.update(value[:1] if TASKS[name].kind == "primary_multilabel" else value)
             elif value is not None:
                 counter[str(value)] += 1
-        for name, several in extra.items():
-            result = report.extra.get(name.removeprefix(_EXTRA))
-            given = list(result.labels) if result is not None else []
-            label[name] = given if several else given[0] if given else None
         # a column that only later lines of a JSONL file have may bear the name of a label too
-        own = {renamed.get(key, f"input_{key}" if key in label else key): value for key, value in row.items()}
+        given = {**row, text_column: masked(row.get(text_column))} if job.mask and text_column in row else row
+        own = {job.renamed.get(key, f"input_{key}" if key in label else key): value for key, value in given.items()}
         labelled.append({**own, **label})
-    return encoder(labelled), counts
+    return job.encoder(labelled), counts
 
 
-def _chunks(rows: Iterator[Row | Reject], rejects: Path, summary: LabelSummary) -> Iterator[list[dict[str, Any]]]:
+def _chunks(
+    rows: Iterator[Row | Reject], rejects: Path, summary: LabelSummary, *, mask: bool
+) -> Iterator[list[dict[str, Any]]]:
     """Yield the good rows in pieces and write the others to the list of rejects."""
     with rejects.open("w", encoding="utf-8") as set_aside:
         while chunk := list(islice(rows, _CHUNK)):
             for row in chunk:
                 if isinstance(row, Reject):
                     summary.rejected += 1
-                    record = {"row": row.number, "reason": row.reason, "content": row.content[:2000]}
+                    # masked before it is cut: half a number would not be known as one
+                    content = str(masked(row.content[:4000])) if mask else row.content
+                    record = {"row": row.number, "reason": row.reason, "content": content[:2000]}
                     set_aside.write(json.dumps(record, ensure_ascii=True) + "\n")
             yield [row.values for row in chunk if isinstance(row, Row)]
 

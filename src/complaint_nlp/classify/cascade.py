@@ -111,8 +111,9 @@ class Cascade:
             msg = f"{bundle.path / HEADS_SETTINGS}: the heads need the vectors of an encoder, and the bundle has none"
             raise ModelError(msg)
         self._fast = Decider(parse_calibration(bundle.json(CALIBRATION), bundle.path, CALIBRATION))
+        self.encoder: Encoder | None = None
         if self.speed != "fast" or self._width:
-            self._encoder = Encoder(bundle, threads=threads)
+            self._encoder = self.encoder = Encoder(bundle, threads=threads)
             if self._width not in (0, self._encoder.width):
                 msg = (
                     f"{bundle.path / HEADS_SETTINGS}: the heads need vectors of width {self._width}, and those of the "
@@ -123,6 +124,12 @@ class Cascade:
             self._accurate = Decider(parse_calibration(bundle.json(BLEND_CALIBRATION), bundle.path, BLEND_CALIBRATION))
             self._matrix, self._bias = _blend(bundle, self._encoder.settings.outputs)
             self._sure = _settings(bundle).sure if self.speed == "balanced" else np.inf
+
+    @property
+    def extra_tasks(self) -> dict[str, bool]:
+        """Names of the user's own tasks, and whether several values can apply."""
+        tasks = {} if self._heads is None else self._heads.settings.tasks
+        return {name: task.kind == "several" for name, task in tasks.items()}
 
     def answer(self, messages: Sequence[NormalizedText]) -> list[Answers]:
         """Return the answers to all messages, grouped by the classifier that gave them."""

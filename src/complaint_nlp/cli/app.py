@@ -11,6 +11,7 @@ import typer
 
 if TYPE_CHECKING:
     from complaint_nlp.classify.cascade import Speed
+    from complaint_nlp.playbook.strategy.when import Fault
 
 app = typer.Typer(
     name="complaint-nlp",
@@ -30,6 +31,9 @@ SpeedOption = Annotated[
 ]
 RoutingOption = Annotated[Path | None, typer.Option("--routing", help="Your own routing file (YAML).")]
 RulesOption = Annotated[Path | None, typer.Option("--safety-rules", help="Your own safety rules (YAML).")]
+PlaybookOption = Annotated[
+    Path | None, typer.Option("--playbook", help="Directory of your own plans and wordings (see docs/handling.md).")
+]
 
 _ENC = "Encoder"
 _HEADS = "Heads for your own labels"
@@ -70,27 +74,103 @@ def analyze(
     text: Annotated[str | None, typer.Argument(help="The message; read from standard input when left out.")] = None,
     *,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+    fault: Annotated[str, typer.Option("--fault", help="Whose fault it is: ours, unclear or customer.")] = "unclear",
+    full: Annotated[bool, typer.Option("--full", help="Show the whole plan and all messages to the customer.")] = False,
+    mask: Annotated[bool, typer.Option("--mask", help="Hide personal data in what is shown.")] = False,
+    cases: Annotated[Path | None, typer.Option("--cases", help="Case base to show similar cases of.")] = None,
     model: ModelOption = "default",
     speed: SpeedOption = None,
     routing: RoutingOption = None,
     safety_rules: RulesOption = None,
+    playbook: PlaybookOption = None,
 ) -> None:
-    """Analyse one message and show labels, evidence, route and first reply."""
+    """Analyse one message and show labels, evidence, facts, route, plan and first reply."""
     from complaint_nlp.analyzer import Analyzer
     from complaint_nlp.cli.show import print_report
+    from complaint_nlp.cli.show_handling import print_handling, print_similar
     from complaint_nlp.report import Status
 
+    chosen = _fault(fault)
     if text is None:
-        if sys.stdin.isatty():
-            typer.echo("Type the message, end with Ctrl-D:", err=True)
-        text = sys.stdin.buffer.read().decode("utf-8", errors="replace")
-    report = Analyzer.load(model, routing=routing, safety_rules=safety_rules, speed=_speed(speed)).analyze(text)
+        text = _standard_input("message")
+    if cases is not None and not cases.is_file():
+        msg = f"--cases {cases}: no such file"
+        raise typer.BadParameter(msg)
+    analyzer = Analyzer.load(
+        model, routing=routing, safety_rules=safety_rules, playbook=playbook, cases=cases, speed=_speed(speed)
+    )
+    report = analyzer.analyze(text)
+    plan = report.plan(chosen)
+    shown = report.masked() if mask else report
     if as_json:
-        typer.echo(report.to_json(indent=2))
+        content = {**shown.to_dict(), "strategy": None if plan is None else plan.to_dict()}
+        typer.echo(json.dumps(content, ensure_ascii=_is_broken(text), indent=2))
     else:
-        print_report(report)
+        print_report(shown)
+        if plan is not None:
+            print_handling(shown, plan, full=full)
+        if cases is not None:
+            print_similar(report.similar(3))
     if report.status is not Status.OK:
         raise typer.Exit(2)
+
+
+def _standard_input(what: str) -> str:
+    if sys.stdin.isatty():
+        typer.echo(f"Type the {what}, end with Ctrl-D:", err=True)
+    return sys.stdin.buffer.read().decode("utf-8", errors="replace")
+
+
+def _is_broken(text: str) -> bool:
+    """Return whether ``text`` holds half a surrogate pair, which cannot be written as UTF-8."""
+    return any("\ud800" <= char <= "\udfff" for char in text)
+
+
+def _fault(given: str) -> Fault:
+    from complaint_nlp.playbook.strategy.when import FAULTS
+
+    for fault in FAULTS:
+        if given == fault:
+            return fault
+    msg = f"--fault {given}: use one of {', '.join(FAULTS)}"
+    raise typer.BadParameter(msg)
+
+
+@app.command("check-reply")
+def check_reply(
+    reply: Annotated[str | None, typer.Argument(help="The draft; read from standard input when left out.")] = None,
+    *,
+    message: Annotated[
+        str | None, typer.Option("--message", help="The customer's message: what the reply needs depends on it.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the review as JSON.")] = False,
+    min_score: Annotated[
+        int, typer.Option("--min-score", min=0, max=100, help="Exit with code 1 when the score is lower.")
+    ] = 0,
+    model: ModelOption = "default",
+    speed: SpeedOption = None,
+) -> None:
+    """Check a reply before it is sent: words that hurt, what is missing, a better wording for each."""
+    from complaint_nlp.cli.show_handling import print_review
+    from complaint_nlp.errors import DataError
+    from complaint_nlp.playbook.reply.check import check_reply as check
+
+    draft = _standard_input("reply") if reply is None else reply
+    report = None
+    if message is not None:
+        from complaint_nlp.analyzer import Analyzer
+
+        report = Analyzer.load(model, speed=_speed(speed)).analyze(message)
+    try:
+        review = check(draft, report)
+    except ValueError as error:
+        raise DataError(str(error)) from error
+    if as_json:
+        typer.echo(review.to_json(indent=2))
+    else:
+        print_review(draft, review)
+    if review.score < min_score:
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -105,6 +185,7 @@ def label(
     workers: Annotated[int, typer.Option("--workers", min=0, help="Processes; 0: as many as useful.")] = 0,
     preview: Annotated[int, typer.Option("--preview", min=0, help="Show the first rows as a table.")] = 0,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace TARGET when it exists.")] = False,
+    mask: Annotated[bool, typer.Option("--mask", help="Hide personal data in the message and in evidence.")] = False,
     model: ModelOption = "default",
     speed: SpeedOption = None,
     routing: RoutingOption = None,
@@ -130,6 +211,7 @@ def label(
             speed=_speed(speed),
             routing=routing,
             safety_rules=safety_rules,
+            mask=mask,
             progress=progress,
         )
     if preview:

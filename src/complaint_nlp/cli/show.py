@@ -91,8 +91,6 @@ def print_report(report: Report) -> None:
         escalate = " ▲" if report.route.escalate else ""
         due = report.route.respond_by.astimezone()
         console.print(Text(f"→ {report.route.department}{inform}{escalate}  ⏱ {due:%Y-%m-%d %H:%M %Z}", style="cyan"))
-    if report.strategy is not None:
-        console.print(Text(f"✉ {report.strategy.first_reply}"))
 
 
 def print_preview(target: Path, text_column: str, rows: int) -> None:

@@ -114,11 +114,9 @@ def _masked(message: NormalizedText, language: Language, *, keep_length: bool) -
 
 def _language(message: NormalizedText) -> Language:
     """Return the script that the placeholders are written in."""
-    from complaint_nlp.text.script import leans_traditional
+    from complaint_nlp.text.script import answers_traditional
     from complaint_nlp.text.types import Script
 
     if message.script is Script.OTHER:
         return "en"
-    if message.script is Script.MIXED:
-        return "zh-Hant" if leans_traditional(message.original) else "zh-Hans"
-    return "zh-Hant" if message.script is Script.TRADITIONAL else "zh-Hans"
+    return "zh-Hant" if answers_traditional(message) else "zh-Hans"

@@ -3,11 +3,14 @@
 import re
 from bisect import bisect_left
 from functools import cache
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from complaint_nlp.text.chars import HAN, KANA_HANGUL
 from complaint_nlp.text.resources import script_chars, word_list
-from complaint_nlp.text.types import Script
+from complaint_nlp.text.types import Region, Script
+
+if TYPE_CHECKING:
+    from complaint_nlp.text.result import NormalizedText
 
 __all__ = ["OTHER_SHARE", "convert", "detect_script", "guess_region", "has_simplified", "is_settled"]
 
@@ -114,6 +117,18 @@ def leans_traditional(text: str) -> bool:
     known = script_chars()
     traditional = sum(char in known.traditional for char in text)
     return traditional > sum(char in known.simplified for char in text)
+
+
+def answers_traditional(message: "NormalizedText") -> bool:
+    """Return whether to answer in traditional characters.
+
+    That is the customer's own script, and for mixed text the one of the region or of most of it.
+    """
+    if message.script is not Script.MIXED:
+        return message.script is Script.TRADITIONAL
+    if message.region is None:
+        return leans_traditional(message.original)
+    return message.region in (Region.TW, Region.HK)
 
 
 def guess_region(text: str) -> tuple[int, int]:

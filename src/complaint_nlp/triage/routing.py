@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -11,10 +11,11 @@ from pydantic import AfterValidator, Field, model_validator
 from complaint_nlp.labels import Category, Intent, Subcategory, Urgency
 from complaint_nlp.report import Route
 from complaint_nlp.resources import Localized, Strict, WrongEntry, builtin, load_yaml
+from complaint_nlp.triage.calendar import HORIZON_DAYS, CalendarTable, WorkCalendar
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
+    from datetime import datetime, tzinfo
     from pathlib import Path
 
     from complaint_nlp.labels import Language
@@ -40,6 +41,7 @@ class RoutingTable(Strict):
 
     version: Literal[1]
     respond_within_hours: dict[Urgency, Annotated[float, Field(gt=0, le=24 * 365)]]
+    calendar: CalendarTable | None = None
     escalate_from: Urgency
     departments: dict[str, Localized]
     routes: dict[Annotated[str, AfterValidator(_known_matter)], Target]
@@ -63,6 +65,16 @@ class RoutingTable(Strict):
                         raise WrongEntry((section, str(key)), f"{name!r} is not listed under departments")
         return self
 
+    @model_validator(mode="after")
+    def _deadlines_come(self) -> RoutingTable:
+        if self.calendar is not None:
+            least, since = WorkCalendar(self.calendar).least_open()
+            for urgency, hours in self.respond_within_hours.items():
+                if hours > least and urgency not in self.calendar.around_the_clock:
+                    found = f"the calendar has only {least:g} open hours in the {HORIZON_DAYS} days from {since}"
+                    raise WrongEntry(("respond_within_hours", urgency.value), f"{hours:g} hours, but {found}")
+        return self
+
 
 class Router:
     """Applies a routing table.
@@ -70,14 +82,24 @@ class Router:
     Args:
         path: a routing file; the one shipped with the package when ``None``.
 
+    Attributes:
+        table: what stands in the file.
+        time_zone: the organisation's, to tell its people and customers a deadline in; UTC without a calendar.
+
     Raises:
         ConfigError: the file is wrong; the message names its line and key.
     """
 
     def __init__(self, path: str | Path | None = None) -> None:
         self.table = load_yaml(path if path is not None else builtin("triage/routing.yaml"), RoutingTable)
+        calendar = self.table.calendar
+        self._calendar = None if calendar is None else WorkCalendar(calendar)
+        self._by_the_clock = frozenset(Urgency) if calendar is None else calendar.around_the_clock
+        self.time_zone: tzinfo = UTC if self._calendar is None else self._calendar.zone
         # the same few answers come again and again
         self._decide = lru_cache(maxsize=4096)(self._decide_afresh)
+        # a batch has one time of reception for all its messages
+        self._due = lru_cache(maxsize=4096)(self._due_afresh)
 
     def route(
         self,
@@ -97,20 +119,39 @@ class Router:
             subcategories: the decided sub-kinds, primary first; an incident among them leads the route of an urgent
                 case, however loud the other grievances are.
             urgency: sets the deadline and, with the table, the escalation.
-            received_at: when the message came in; the deadline counts from here.
+            received_at: when the message came in, with its time zone; the deadline counts from here.
             language: of the department names.
+
+        Raises:
+            ValueError: ``received_at`` has no time zone, or lies at the end of time.
         """
+        if received_at.tzinfo is None or received_at.utcoffset() is None:
+            msg = "received_at needs a time zone"
+            raise ValueError(msg)
         target, inform, escalate = self._decide(intent, tuple(categories), tuple(subcategories), urgency)
         departments = self.table.departments
-        hours = self.table.respond_within_hours[urgency]
+        try:
+            # in UTC before it is looked up: elsewhere both half past one of an autumn night are the same key
+            due, hours = self._due(received_at.astimezone(UTC), urgency)
+        except OverflowError as error:
+            msg = f"no deadline can be counted from {received_at.isoformat()}"
+            raise ValueError(msg) from error
         return Route(
             department=departments[target].get(language),
             department_id=target,
-            respond_by=received_at + timedelta(hours=hours),
+            respond_by=due,
             respond_within_hours=hours,
             escalate=escalate,
             inform=tuple(departments[name].get(language) for name in inform),
         )
+
+    def _due_afresh(self, received_at: datetime, urgency: Urgency) -> tuple[datetime, float]:
+        """Return when the first answer is due, and how many hours that is after reception."""
+        hours = self.table.respond_within_hours[urgency]
+        if self._calendar is None or urgency in self._by_the_clock:
+            return received_at + timedelta(hours=hours), round(hours, 2)
+        due = self._calendar.deadline(received_at, hours)
+        return due, round((due - received_at) / timedelta(hours=1), 2)
 
     def _decide_afresh(
         self,

@@ -103,9 +103,9 @@ class ReplyChecker:
         language = read.language(report)
         if not read.plain.strip():
             return self._review([self._missing(ReplyRule.EMPTY, None, language)], read)
-        message = _MESSAGE.normalize(report.text[:_MAX_MESSAGE]).text if report is not None else ""
+        message = _MESSAGE.normalize(report.text[:_MAX_MESSAGE]) if report is not None else None
         wrong = is_wrong_script(read, report)
-        hits = self._phrases.find(read, message)
+        hits = self._phrases.find(read, message.text if message is not None else "")
         more = self._facts.already_answered(read, message, language)
         if not wrong:
             more += self._scripts.regional(read, report)

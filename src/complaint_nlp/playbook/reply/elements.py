@@ -42,7 +42,7 @@ class ElementCheck:
         self._file = file
         self._common = frozenset(file.common_words)
         self._common_chars = frozenset(file.common_chars)
-        self._words = {name: compile_phrases(element.words) for name, element in file.elements.items()}
+        self._words = {name: compile_phrases(file.expanded(element.words)) for name, element in file.elements.items()}
 
     def missing(self, reply: Reply, report: Report | None, hits: Iterable[Hit]) -> list[ReplyRule]:
         """Return the rules about what is missing, in a fixed order.

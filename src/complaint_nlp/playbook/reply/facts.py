@@ -1,7 +1,7 @@
 """Personal data that a reply repeats, and questions that the message has answered already.
 
-The patterns are the checker's own and deliberately plain: they look for what must not stand in a reply, not for every
-form a customer may write. What the message says in full is found by the `facts` room.
+Numbers and addresses are found by the `facts` room, in the reply as in the message. When, where and how much are
+looked for by plain patterns: it is enough to know that the message says something of the kind.
 """
 
 from __future__ import annotations
@@ -10,24 +10,25 @@ import re
 from bisect import bisect_right
 from typing import TYPE_CHECKING, NamedTuple
 
+from complaint_nlp.facts.identifiers import find_identifiers
+from complaint_nlp.facts.types import FactKind
 from complaint_nlp.playbook.reply.phrases import Hit
 from complaint_nlp.playbook.reply.text import compile_phrases
 from complaint_nlp.playbook.reply.types import ReplyRule
 
 if TYPE_CHECKING:
+    from complaint_nlp.facts.types import Fact
     from complaint_nlp.labels import Language
     from complaint_nlp.playbook.reply.schema import ReplyCheckFile, Slot
     from complaint_nlp.playbook.reply.text import Reply
+    from complaint_nlp.text import NormalizedText
 
-_PHONE = re.compile(
-    r"(?<![\dA-Za-z*-])(?:(?:\+?886[ -]?|0)9\d{2}[ -]?\d{3}[ -]?\d{3}|(?:\+?86[ -]?)?1[3-9]\d[ -]?\d{4}[ -]?\d{4}"
-    r"|(?:\+?852[ -]?)[4-9]\d{3}[ -]?\d{4}|[569]\d{3}[ -]\d{4})(?![\d*-])"
-)
-_EMAIL = re.compile(r"(?<![\w.+-])[A-Za-z0-9][A-Za-z0-9._+-]{0,63}@[A-Za-z0-9][A-Za-z0-9.-]{0,100}\.[A-Za-z]{2,24}")
-_ID = re.compile(r"(?<![\dA-Za-z])(?:[A-Z][12]\d{8}|[1-9]\d{16}[\dXx]|[A-Z]{1,2}\d{6}\s?[(（][\dA][)）])(?![\dA-Za-z])")
-_CARD = re.compile(r"(?<![\dA-Za-z-])[2-6]\d{3}(?:[ -]?\d{4}){2}[ -]?\d{1,7}(?![\dA-Za-z-])")
+_PERSONAL = frozenset({FactKind.PHONE, FactKind.EMAIL, FactKind.ID_NUMBER, FactKind.BANK_CARD, FactKind.ACCOUNT})
+# a mobile number belongs to a person; a landline may be anybody's
+_MOBILE = re.compile(r"\+(?:8869|861[3-9]|852[4-9]|853\d)\d+$")
+_THEIRS = re.compile(r"您[^，。！？；\n]{0,10}$")
 _NO_PERSON = re.compile(
-    r"(?:专线|热线|拨打|请拨|请打|来电至|我的?(?:手机|电话|号码|分机)|联系我|联络我|找我|直拨|WhatsApp|客服电话|服务电话|公司电话|总机"
+    r"(?:专线|热线|拨打|请拨|请打|来电至|致电|请洽|洽询|我的?(?:手机|电话|号码|分机)|联系我|联络我|找我|直拨|WhatsApp|客服电话|服务电话|公司电话|总机"
     r"|订单编?号?|单号|编号|案号|序号|运单|客服信箱|客服邮箱|寄到|寄至|写信到|来信|信箱是|邮箱是|我们的)[^，。！？；\n您]{0,8}$",
     re.IGNORECASE,
 )
@@ -38,11 +39,11 @@ _SHOWN = 3
 # digits that a number needs to be told from another when its spaces are gone
 _ENOUGH = 8
 
+_NUMBERS: dict[Slot, frozenset[FactKind]] = {
+    "order": frozenset({FactKind.ORDER, FactKind.CASE, FactKind.TRACKING}),
+    "phone": frozenset({FactKind.PHONE}),
+}
 _ANSWERS: dict[Slot, re.Pattern[str]] = {
-    "order": re.compile(
-        r"(?:单|单号|编号|序号|代号|号码)(?:[是为：:# ]|编号|号码){0,4}(?P<it>[A-Za-z]{0,4}-?\d[A-Za-z0-9-]{4,30})"
-        r"|(?<![A-Za-z0-9])(?P<code>[A-Za-z]{1,4}-?\d{6,24})(?![A-Za-z0-9])"
-    ),
     "date": re.compile(
         r"(?:\d{4}[年/.-])?\d{1,2}(?:月\d{1,2}[日号]?|/\d{1,2}(?!\d))|(?<!\d)\d{1,2}[日号](?!线|店|楼|门|柜|机|出口|桌)|[一二三四五六七八九十]{1,2}月[一二三四五六七八九十]{1,3}[日号]"
         r"|昨天|昨日|昨晚|前天|前晚|今天|今早|今晚|(?:上|这|本)(?:个)?(?:周|星期|礼拜)[一二三四五六日天]|(?<!每)(?:周|星期|礼拜)[一二三四五六日天](?!到|至)"
@@ -56,7 +57,6 @@ _ANSWERS: dict[Slot, re.Pattern[str]] = {
         r"|(?:nt|hk|us|rmb)?\s?[$＄¥￥]\s?\d[\d,]{0,12}|[一二两三四五六七八九十百千万]{2,10}(?:元|块)",
         re.IGNORECASE,
     ),
-    "phone": _PHONE,
 }
 # generic words that the place pattern would take for a name
 _NO_PLACE = re.compile(
@@ -79,36 +79,32 @@ class FactCheck:
     def __init__(self, file: ReplyCheckFile) -> None:
         """Put the words of every slot into one search."""
         self._file = file
-        self._asks = compile_phrases(file.asks)
+        self._asks = compile_phrases(file.expanded(file.asks))
         self._slots = {slot: compile_phrases(words) for slot, words in file.slots.items()}
 
-    def personal_data(self, reply: Reply, message: str) -> list[Hit]:
-        """Return phones, e-mail addresses, ID and card numbers in ``reply``; the organisation's own left out.
+    def personal_data(self, reply: Reply, message: NormalizedText | None) -> list[Hit]:
+        """Return phones, e-mail addresses, ID, card and account numbers of the customer in ``reply``.
 
         Args:
             reply: the reply.
-            message: the simplified message: what stands there is the customer's whatever the words around it say.
+            message: the message: what stands there is the customer's whatever the words around it say.
         """
-        text = reply.plain
-        theirs, written = _digits(message), message.lower()
+        theirs = _digits(message.text) if message is not None else ""
+        written = message.text.lower() if message is not None else ""
         hits = []
-        for search, is_card in ((_ID, False), (_CARD, True), (_EMAIL, False), (_PHONE, False)):
-            for match in search.finditer(text):
-                found = match.group()
-                digits = _digits(found)
-                repeated = found.lower() in written or (len(digits) >= _ENOUGH and digits in theirs)
-                if is_card and not _is_luhn(digits):
-                    continue
-                if not repeated and (_NO_PERSON.search(text, max(0, match.start() - 24), match.start())):
-                    continue
-                if search is _EMAIL and not repeated and _OFFICE.match(found):
-                    continue
-                hits.append(Hit(ReplyRule.PERSONAL_DATA, *match.span(), fill="…" + found[-_SHOWN:]))
+        for fact in find_identifiers(reply.message):
+            if fact.kind not in _PERSONAL or fact.details.get("masked"):
+                continue
+            digits = _digits(fact.text)
+            repeated = fact.text.lower() in written or (len(digits) >= _ENOUGH and digits in theirs)
+            start, end = reply.in_plain(fact.start, fact.end)
+            if start < end and (repeated or _is_customers(fact, reply.plain[max(0, start - 24) : start])):
+                hits.append(Hit(ReplyRule.PERSONAL_DATA, start, end, fill="…" + fact.text[-_SHOWN:]))
         return hits
 
-    def already_answered(self, reply: Reply, message: str, language: Language) -> list[Hit]:
-        """Return the questions in ``reply`` for things that stand in ``message`` (simplified)."""
-        if not message:
+    def already_answered(self, reply: Reply, message: NormalizedText | None, language: Language) -> list[Hit]:
+        """Return the questions in ``reply`` for things that stand in ``message``."""
+        if message is None or not message.text:
             return []
         hits = []
         answers: dict[Slot, str | None] = {}
@@ -151,26 +147,29 @@ class FactCheck:
         return [found[at] for at in sorted(found)]
 
 
-def answer_in(slot: Slot, message: str) -> str | None:
+def answer_in(slot: Slot, message: NormalizedText) -> str | None:
     """Return the words of ``message`` (simplified) that answer the question for ``slot``."""
-    for match in _ANSWERS[slot].finditer(message):
+    if slot in _NUMBERS:
+        return next((fact.text for fact in find_identifiers(message) if fact.kind in _NUMBERS[slot]), None)
+    for match in _ANSWERS[slot].finditer(message.text):
         found = match.group()
-        if slot == "order":
-            found = match.group("it") or match.group("code")
-            if _PHONE.fullmatch(found):
-                continue
         if slot == "place" and _NO_PLACE.match(re.sub(r"(?:分店|门市|门店|专柜|店|百货|广场|机场)$", "", found)):
             continue
         return found
     return None
 
 
+def _is_customers(fact: Fact, before: str) -> bool:
+    """Return whether the words before a number leave it to the customer, not to the organisation."""
+    if _NO_PERSON.search(before):
+        return False
+    if fact.kind is FactKind.EMAIL:
+        return _OFFICE.match(fact.text) is None
+    if fact.kind is FactKind.BANK_CARD:
+        return fact.details.get("checksum") != "wrong"
+    is_mobile = fact.kind is FactKind.PHONE and _MOBILE.match(fact.value or "") is not None
+    return fact.kind is FactKind.ID_NUMBER or is_mobile or _THEIRS.search(before) is not None
+
+
 def _digits(text: str) -> str:
     return re.sub(r"\D", "", text)
-
-
-def _is_luhn(number: str) -> bool:
-    if not 13 <= len(number) <= 19 or len(set(number)) == 1:  # noqa: PLR2004 - the lengths that card numbers have
-        return False
-    doubled = [int(digit) * (2 if place % 2 else 1) for place, digit in enumerate(reversed(number))]
-    return sum(value - 9 if value > 9 else value for value in doubled) % 10 == 0  # noqa: PLR2004

@@ -39,6 +39,7 @@ class _Finder(NamedTuple):
     just_before: tuple[str, ...]
     after: tuple[str, ...]
     anywhere: tuple[str, ...]
+    inside: tuple[str, ...]
     earlier: re.Pattern[str] | None
 
 
@@ -48,7 +49,9 @@ class PhraseFinder:
     def __init__(self, file: ReplyCheckFile) -> None:
         """Put the words of every group into one search."""
         self._known = frozenset(file.known_abbreviations)
-        self._finders = [_finder(name, rule, group) for name, rule in file.phrases.items() for group in rule.groups]
+        self._finders = [
+            _finder(file, name, rule, group) for name, rule in file.phrases.items() for group in rule.groups
+        ]
 
     def find(self, reply: Reply, customer_words: str) -> list[Hit]:
         """Return the hits in ``reply``; of two that overlap the longer one.
@@ -95,17 +98,18 @@ def without_overlaps(hits: list[Hit]) -> list[Hit]:
     return taken
 
 
-def _finder(name: ReplyRule, rule: PhraseRule, group: Group) -> _Finder:
+def _finder(file: ReplyCheckFile, name: ReplyRule, rule: PhraseRule, group: Group) -> _Finder:
     earlier = (*rule.unless_earlier, *group.unless_earlier)
     return _Finder(
         name,
-        compile_phrases(group.words),
+        compile_phrases(file.expanded(group.words)),
         group.suggestion,
         (*rule.unless_before, *group.unless_before),
         (*rule.unless_just_before, *group.unless_just_before),
         (*rule.unless_after, *group.unless_after),
         (*rule.unless, *group.unless),
-        compile_phrases(earlier) if earlier else None,
+        (*rule.unless_inside, *group.unless_inside),
+        compile_phrases(file.expanded(earlier)) if earlier else None,
     )
 
 
@@ -120,7 +124,7 @@ class _Surroundings:
     def cancel(self, start: int, end: int) -> bool:
         """Return whether the match at [start, end) is harmless."""
         finder, text = self._finder, self._reply.own
-        if text.startswith(finder.after, end):
+        if text.startswith(finder.after, end) or any(text.find(word, start, end) >= 0 for word in finder.inside):
             return True
         left = self._reply.clause_start(start)
         if text.endswith(finder.just_before, left, start):

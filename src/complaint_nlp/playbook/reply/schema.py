@@ -37,7 +37,8 @@ GAP = "…"
 # left alone by the conversion
 _STAY = frozenset("妳")
 _CHOICE = re.compile(r"\(([^()]*)\)")
-_PIECE = r"(?:[^()|…]|\((?:[^()|…]*\|)+[^()|…]*\))+"
+_CLASS = re.compile(r"<([a-z_]+)(\??)>")
+_PIECE = r"(?:[^()|…<>]|<[a-z_]+\??>|\((?:[^()|…<>]*\|)+[^()|…<>]*\))+"
 _PHRASE = re.compile(rf"{_PIECE}(?:…{{1,2}}{_PIECE})*")
 
 
@@ -52,9 +53,9 @@ def _simplified(word: str) -> str:
 
 def _well_formed(phrase: str) -> str:
     if not _PHRASE.fullmatch(phrase):
-        msg = f"{phrase!r}: a gap (…) needs words on both sides, alternatives are written (a|b)"
+        msg = f"{phrase!r}: a gap (…) needs words on both sides, alternatives are written (a|b), classes <name>"
         raise ValueError(msg)
-    if not alternatives(phrase)[0].replace(GAP, ""):
+    if not alternatives(_CLASS.sub(lambda match: "" if match[2] else match[1], phrase))[0].replace(GAP, ""):
         msg = f"{phrase!r}: no word is left when every alternative is empty"
         raise ValueError(msg)
     return phrase
@@ -72,9 +73,18 @@ def alternatives(phrase: str) -> tuple[str, str]:
     return _CHOICE.sub(shortest, phrase), _CHOICE.sub(longest, phrase)
 
 
+def _plain(word: str) -> str:
+    if re.search(r"[()|…<>]", word):
+        msg = f"{word!r}: a class holds plain words, without gaps, alternatives or other classes"
+        raise ValueError(msg)
+    return word
+
+
 Word = Annotated[Text, AfterValidator(_simplified)]
 Phrase = Annotated[Word, AfterValidator(_well_formed)]
 Phrases = Annotated[tuple[Phrase, ...], Field(min_length=1)]
+ClassName = Annotated[str, Field(pattern=r"^[a-z_]+$")]
+ClassWords = Annotated[tuple[Annotated[Word, AfterValidator(_plain)], ...], Field(min_length=1)]
 
 
 class Rule(Strict):
@@ -105,6 +115,7 @@ class Context(Strict):
     unless_after: tuple[Word, ...] = ()
     unless: tuple[Word, ...] = ()
     unless_earlier: tuple[Phrase, ...] = ()
+    unless_inside: tuple[Word, ...] = ()
 
 
 class Group(Context):
@@ -156,6 +167,7 @@ class ReplyCheckFile(Strict):
 
     version: Literal[1]
     rules: dict[ReplyRule, Rule]
+    classes: dict[ClassName, ClassWords]
     phrases: dict[ReplyRule, PhraseRule]
     known_abbreviations: tuple[Annotated[str, Field(pattern=r"^[A-Z]{2,6}$")], ...]
     elements: dict[Element, ElementWords]
@@ -193,8 +205,31 @@ class ReplyCheckFile(Strict):
         if "matter" in self.elements:
             raise WrongEntry(("elements", "matter"), "is found by comparing words, not by a list")
         self._check_variables()
+        self._check_classes()
         self._check_regional()
         return self
+
+    def expanded(self, phrases: Iterable[str]) -> tuple[str, ...]:
+        """Return ``phrases`` with the words of every class they name written out as alternatives."""
+        return tuple(
+            _CLASS.sub(lambda match: f"({'|'.join(self.classes[match[1]])}{'|' if match[2] else ''})", phrase)
+            for phrase in phrases
+        )
+
+    def _check_classes(self) -> None:
+        places: list[tuple[tuple[str | int, ...], tuple[str, ...]]] = [(("asks",), self.asks)]
+        for element, words in self.elements.items():
+            places.append((("elements", element, "words"), words.words))
+        for name, rule in self.phrases.items():
+            places.append((("phrases", name, "unless_earlier"), rule.unless_earlier))
+            for index, group in enumerate(rule.groups):
+                places.append((("phrases", name, "groups", index, "words"), group.words))
+                places.append((("phrases", name, "groups", index, "unless_earlier"), group.unless_earlier))
+        for place, phrases in places:
+            for phrase in phrases:
+                for match in _CLASS.finditer(phrase):
+                    if match[1] not in self.classes:
+                        raise WrongEntry(place, f"{phrase!r}: there is no class {match[1]!r}")
 
     def _check_variables(self) -> None:
         for name, rule in self.rules.items():

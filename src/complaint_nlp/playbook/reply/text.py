@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from functools import cached_property
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from complaint_nlp.playbook.reply.schema import GAP, alternatives
@@ -88,6 +89,11 @@ class Reply:
         return tuple(
             (first + start, first + end) for first, last in self.sentences for start, end in times(self.own[first:last])
         )
+
+    def in_plain(self, start: int, end: int) -> tuple[int, int]:
+        """Return where the characters [start, end) of the reply as written stand in ``plain``."""
+        spans = self.message.spans
+        return bisect_left(spans, start, key=itemgetter(0)), bisect_right(spans, end, key=itemgetter(1))
 
     def language(self, report: Report | None) -> Language:
         """Return the language of the reply's script; the message's where the reply shows none."""

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 _FOLDER = "playbook/strategy"
 
 
-class _Mapping(RootModel[dict[str, Any]]):
+class RawMapping(RootModel[dict[str, Any]]):
     """Any mapping: an override is checked after it has been merged."""
 
 
@@ -90,8 +90,8 @@ def load_strategy_files(directory: str | Path | None = None) -> StrategyFiles:
         if name not in own:
             checked[name] = getattr(_shipped_files(), name)
             continue
-        merged = _merge(_shipped(name), load_yaml(own[name], _Mapping).root)
-        checked[name] = _check(merged, schema, own[name])
+        merged = merge(_shipped(name), load_yaml(own[name], RawMapping).root)
+        checked[name] = check_merged(merged, schema, own[name])
     files = StrategyFiles(**checked)
     _check_levels(files, own)
     return files
@@ -100,7 +100,8 @@ def load_strategy_files(directory: str | Path | None = None) -> StrategyFiles:
 @cache
 def _shipped_files() -> StrategyFiles:
     checked: dict[str, Any] = {
-        name: _check(_shipped(name), schema, builtin(f"{_FOLDER}/{name}.yaml")) for name, schema in _SCHEMAS.items()
+        name: check_merged(_shipped(name), schema, builtin(f"{_FOLDER}/{name}.yaml"))
+        for name, schema in _SCHEMAS.items()
     }
     files = StrategyFiles(**checked)
     _check_levels(files, {})
@@ -130,7 +131,7 @@ def _own_files(directory: Path) -> dict[str, Path]:
     return found
 
 
-def _merge(base: dict[str, Any], own: dict[Any, Any]) -> dict[str, Any]:
+def merge(base: dict[str, Any], own: dict[Any, Any]) -> dict[str, Any]:
     """Return ``base`` with the entries of ``own`` laid over it; neither is changed."""
     merged = dict(base)
     for given, value in own.items():
@@ -139,13 +140,18 @@ def _merge(base: dict[str, Any], own: dict[Any, Any]) -> dict[str, Any]:
             merged.pop(key, None)
         elif isinstance(value, dict):
             below = merged.get(key)
-            merged[key] = _merge(below if isinstance(below, dict) else {}, value)
+            merged[key] = merge(below if isinstance(below, dict) else {}, value)
         else:
             merged[key] = value
     return merged
 
 
-def _check(content: dict[str, Any], schema: type[BaseModel], path: Path) -> BaseModel:
+def check_merged(content: dict[str, Any], schema: type[BaseModel], path: Path) -> BaseModel:
+    """Return a merged file, checked.
+
+    Raises:
+        ConfigError: it is wrong; the message names ``path``, the line, the key and the reason.
+    """
     try:
         return schema.model_validate(content)
     except ValidationError as error:

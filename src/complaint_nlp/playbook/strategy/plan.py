@@ -270,6 +270,25 @@ class StrategyPlan:
         return plain
 
 
+@dataclass(frozen=True, slots=True)
+class Strategy(StrategyPlan):
+    """How to handle the case of a report, and what to write to the customer, in the customer's script and words.
+
+    Spans of consequences point into the original message.
+
+    Attributes:
+        first_reply: the first answer.
+        apology_letter: a letter, for a person to complete and sign; thanks where there is nothing to apologise for.
+        progress_note: what to write while the case is open.
+        follow_up_message: what to ask once it is solved.
+    """
+
+    first_reply: str
+    apology_letter: str
+    progress_note: str
+    follow_up_message: str
+
+
 def _plain(value: Any) -> Any:  # noqa: ANN401 - walks every field of a plan
     if is_dataclass(value):
         return {each.name: _plain(getattr(value, each.name)) for each in fields(value)}
