@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given, settings
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from complaint_nlp import ConfigError
 from complaint_nlp.labels import Category, Demand, Emotion, Intent, Urgency
+from complaint_nlp.playbook.handling import Handling
 from complaint_nlp.playbook.reply.check import MAX_REPLY_CHARS, ReplyChecker, ReplyReview, check_reply
 from complaint_nlp.playbook.reply.schema import PHRASE_RULES
 from complaint_nlp.playbook.reply.time import times
@@ -276,10 +278,11 @@ def test_suggestions_use_what_is_known_of_the_message() -> None:
         report,
         category=LabelResult((Category.QUALITY,), evidence=(Span(6, 9, "就不冷", 0.7),)),
         route=Route("客服部", "service", datetime(2026, 11, 21, tzinfo=UTC), 24.0, escalate=False),
+        handling=Handling(datetime(2026, 11, 20, 8, tzinfo=ZoneInfo("Asia/Taipei")), "zh-Hant"),
     )
     findings = {finding.rule.value: finding.suggestion for finding in check_reply("您好。", report).findings}
     assert "就不冷" in findings["missing_matter"]
-    assert "24 小時" in findings["missing_time"]
+    assert "明天早上8點前" in findings["missing_time"]
     assert findings["missing_feeling"] == CHECKER.file.feelings[Emotion.ANGRY].hant
 
 

@@ -39,7 +39,7 @@ def print_handling(report: Report, plan: Strategy, *, full: bool) -> None:
     _print_list(console, "options", (f"{it.option}：{it.condition}（{it.authority_name}）" for it in plan.remedies))
     _print_list(console, "ask", (question.text for question in plan.questions))
     _print_list(console, "follow-up", [plan.follow_up.progress, plan.follow_up.call_back])
-    console.print(Text(f"✉ {plan.first_reply}"))
+    _print(console, Text(f"✉ {plan.first_reply}"))
     if full:
         for title, message in (
             ("apology letter", plan.apology_letter),
@@ -47,7 +47,7 @@ def print_handling(report: Report, plan: Strategy, *, full: bool) -> None:
             ("follow-up message", plan.follow_up_message),
         ):
             console.print(Text(f"\n✉ {title}", style="bold"))
-            console.print(Text(message))
+            _print(console, Text(message))
 
 
 def _print_plan(console: Console, plan: Strategy) -> None:
@@ -65,9 +65,14 @@ def _print_plan(console: Console, plan: Strategy) -> None:
     _print_list(console, "prevent", plan.prevention)
 
 
+def _print(console: Console, text: Text) -> None:
+    # a line without blanks is broken by the terminal, not moved to the next one
+    console.print(text, soft_wrap=True)
+
+
 def _print_line(console: Console, title: str, words: str) -> None:
     if words:
-        console.print(Text(f"{title}: ", style="bold").append(words, style="not bold"))
+        _print(console, Text(f"{title}: ", style="bold").append(words, style="not bold"))
 
 
 def _print_list(console: Console, title: str, items: Iterable[str], *, numbered: bool = False) -> None:
@@ -75,7 +80,7 @@ def _print_list(console: Console, title: str, items: Iterable[str], *, numbered:
     if found:
         console.print(Text(title, style="bold"))
         for place, item in enumerate(found, 1):
-            console.print(Text(f"  {f'{place}.' if numbered else '·'} {item}"))
+            _print(console, Text(f"  {f'{place}.' if numbered else '·'} {item}"))
 
 
 def print_similar(cases: Sequence[SimilarCase]) -> None:

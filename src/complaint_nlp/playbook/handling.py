@@ -5,7 +5,6 @@ Labelling years of messages needs none of this, so a report carries only what it
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from complaint_nlp.errors import ConfigError
 from complaint_nlp.facts.find import find_facts
 from complaint_nlp.facts.missing import missing
+from complaint_nlp.playbook.key_words import key_words
 from complaint_nlp.playbook.messages.writer import Messages, Occasion
 from complaint_nlp.playbook.strategy.plan import Case, Impact, Strategy, StrategyPlan
 from complaint_nlp.playbook.strategy.strategist import Strategist
@@ -31,12 +31,6 @@ if TYPE_CHECKING:
 
 _FOLDERS = ("strategy", "messages")
 _CHANGED = ("questions", "impact")
-_MOST_KEY_WORDS = 8
-_CLAUSE = re.compile(r"(?:[^，。！？；：、,!?;:…~～\n\t\"'「」『』“”‘’<>《》【】（）()\[\]]|(?<=\d)[:：,](?=\d))+")
-# what follows such a word stands in the next clause
-_LEADS_ON = ("說", "说", "話", "寫", "写", "寫著", "写着", "問", "问", "答", "道", "稱", "称", "是", "只有", "在")
-# shorter ones say little by themselves, longer ones are no quotation
-_CLAUSE_CHARS = range(4, 15)
 
 
 class Playbook:
@@ -122,7 +116,7 @@ class Handling:
             region=report.region,
             received_at=self.received_at,
             respond_by=due.astimezone(self.received_at.tzinfo),
-            key_words=_key_words(report),
+            key_words=key_words(report),
         )
         messages = book.messages
         return Strategy(
@@ -137,6 +131,12 @@ class Handling:
             progress_note=messages.progress_note(occasion),
             follow_up_message=messages.follow_up_message(occasion),
         )
+
+    def say_due(self, report: Report) -> str | None:
+        """Return by when the first answer is due as a person says it: 今天下午3點前; ``None`` without a route."""
+        if report.route is None:
+            return None
+        return playbook(self.playbook).messages.say_time(report.route.respond_by, self.received_at, self.language)
 
     def _case(self, report: Report, reading: Reading) -> Case:
         return Case(
@@ -153,21 +153,6 @@ class Handling:
             facts=reading.facts,
             missing=self.missing(report, reading),
         )
-
-
-def _key_words(report: Report) -> tuple[str, ...]:
-    """Return the customer's own clauses that speak for the matter, strongest first.
-
-    The words that speak most are often fragments; a whole short clause reads as the customer meant it.
-    """
-    spans = [*report.subcategory.evidence, *report.category.evidence, *report.intent.evidence]
-    weights: dict[str, float] = {}
-    for clause in _CLAUSE.finditer(report.text):
-        words = clause.group().strip()
-        weight = sum(span.weight for span in spans if clause.start() <= span.start and span.end <= clause.end())
-        if weight and len(words) in _CLAUSE_CHARS and not words.endswith(_LEADS_ON):
-            weights[words] = max(weight, weights.get(words, 0.0))
-    return tuple(sorted(weights, key=lambda words: -weights[words])[:_MOST_KEY_WORDS])
 
 
 def _in_original(impact: Impact | None, message: NormalizedText) -> Impact | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from complaint_nlp.playbook.messages.clock import say_time
 from complaint_nlp.playbook.messages.files import load_message_files
 from complaint_nlp.playbook.messages.quoting import Quoter
 from complaint_nlp.playbook.messages.schema import VARIABLE
@@ -90,6 +91,10 @@ class Messages:
     def follow_up_message(self, occasion: Occasion) -> str:
         """Return the question, after solving, whether it is really solved and how the handling was."""
         return self._write(self.files.follow_up_message, "follow_up_message", occasion)
+
+    def say_time(self, when: datetime, now: datetime, language: Language) -> str:
+        """Return "before ``when``", seen from ``now``, as a person says it; both aware."""
+        return say_time(when, now, self.files.words.times, language)
 
     def in_words_of(self, text: str, region: str | None, language: Language) -> str:
         """Return our own text in the words of the customer's region: those of Hong Kong, or as it is."""

@@ -177,8 +177,8 @@ class ReplyChecker:
             fill = None if emotion is None else self.file.feelings[emotion].get(language)
         elif name is ReplyRule.MISSING_MATTER:
             fill = matter_in(report, self._elements.words_of(report), language)
-        elif name is ReplyRule.MISSING_TIME and report is not None and report.route is not None:
-            fill = f"{report.route.respond_within_hours:g}"
+        elif name is ReplyRule.MISSING_TIME and report is not None and report.handling is not None:
+            fill = report.handling.say_due(report)
         wording = rule.suggestion.get(language)
         if fill is not None and rule.filled is not None:
             wording = rule.filled.get(language).replace("{it}", fill)

@@ -7,6 +7,7 @@ from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from complaint_nlp.labels import Emotion, Intent, Urgency
+from complaint_nlp.playbook.key_words import key_words
 from complaint_nlp.playbook.reply.text import compile_phrases
 from complaint_nlp.playbook.reply.types import ReplyRule
 from complaint_nlp.text import Normalizer
@@ -124,9 +125,9 @@ def matter_in(report: Report | None, words: list[str], language: Language) -> st
     """Return words of the customer to say back, as they wrote them; ``None`` when there are none to be trusted."""
     if report is None:
         return None
-    evidence = [span for result in (report.subcategory, report.category) for span in result.evidence]
-    if evidence:
-        return evidence[0].text
+    own = key_words(report)
+    if own:
+        return own[0]
     wanted = "traditional" if language == "zh-Hant" else "simplified"
     return next((word for word in words if word in report.text), None) if report.script == wanted else None
 
