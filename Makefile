@@ -22,7 +22,8 @@ demo: $(VENV)/.installed
 	@mkdir -p out
 	@$(BIN)/complaint-nlp label data/samples/mixed.csv out/labelled.csv --overwrite --preview 72
 	@echo
-	@$(BIN)/complaint-nlp analyze --full "$(MESSAGE)"
+	@rm -f out/cases.db* && $(BIN)/complaint-nlp cases import out/cases.db data/samples/solved.jsonl
+	@$(BIN)/complaint-nlp analyze --full --cases out/cases.db "$(MESSAGE)"
 	@echo
 	@$(BIN)/complaint-nlp check-reply "您好，不行，這是規定，是您自己沒關好水龍頭，我們會儘快處理。" --message "$(MESSAGE)"
 
@@ -46,7 +47,7 @@ train: $(VENV)/.test
 		--base $(SHARED)/models/e5-small-zh --layers 6 --epochs 3 --folds 2 $(if $(TEACHER),--teacher $(TEACHER)) --work out/train \
 		--data $(SHARED)/data/complaints/train.jsonl --data data/messages.jsonl \
 		--test $(SHARED)/data/complaints/dev.jsonl --test data/messages.jsonl \
-		--auxiliary $(SHARED)/data --corpus-labels data/corpus_labels.jsonl --corpus-weight 0.5 \
+		--auxiliary $(SHARED)/data --corpus-labels data/corpus_labels.jsonl \
 		$(foreach part,00 01 02 03,--unlabelled $(SHARED)/data/corpus/$(part).txt.xz) \
 		--draw-weight '*likely*=0' --draw-weight '*random*=3' --draw-weight '*enriched*=3' \
 		--out models/default --overwrite $(TRAIN_FLAGS)
@@ -71,10 +72,10 @@ $(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
 
 $(VENV)/.test: $(VENV)/.installed
 	@echo "installing what training and the tests need ..."
-	@$(PIP) install -c constraints.txt -e '.[train]' pytest hypothesis && touch $@
+	@$(PIP) install -c constraints.txt -e '.[train,excel,sql]' 'psycopg[binary]' pytest hypothesis && touch $@
 
 $(VENV)/.lint: $(VENV)/.test
-	@$(PIP) install -c constraints.txt ruff mypy types-PyYAML && touch $@
+	@$(PIP) install -c constraints.txt ruff mypy types-PyYAML types-openpyxl && touch $@
 
 .venv-pure/.installed: pyproject.toml constraints.txt | check-python
 	@echo "making .venv-pure ..."

@@ -22,7 +22,11 @@ from complaint_nlp.cli.app import app
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
-PAGES = [README, ROOT / "docs" / "handling.md", *sorted((ROOT / "docs" / "cookbook").glob("*.md"))]
+PAGES = [
+    README,
+    *(ROOT / "docs" / name for name in ("handling.md", "batch.md", "cluster.md")),
+    *sorted((ROOT / "docs" / "cookbook").glob("*.md")),
+]
 _FENCE = re.compile(
     r"^(?:<!-- not run: (?P<why>\S[^\n]*) -->\n+)?(?P<fence>```+)(?P<language>\w*)[^\n]*\n(?P<body>.*?)^(?P=fence)\s*$",
     re.MULTILINE | re.DOTALL,
@@ -83,10 +87,15 @@ def unknown_in(call: list[str]) -> list[str]:
     elif call[0] not in group.commands:
         return call[:1]
     else:
-        options = group.commands[call[0]].params
+        command = group.commands[call[0]]
+        if hasattr(command, "commands"):  # a group of its own
+            if call[1:2] and call[1] not in command.commands and not call[1].startswith("-"):
+                return call[1:2]
+            command = command.commands.get(call[1] if call[1:] else "", command)
+        options = command.params
         known = {"--help", "-h", *(name for option in options for name in (*option.opts, *option.secondary_opts))}
         given = call[1:]
-    return [word for word in given if word.startswith("-") and word.partition("=")[0] not in known]
+    return [word for word in given if word.startswith("-") and word != "-" and word.partition("=")[0] not in known]
 
 
 def expected_outputs(code: str) -> dict[int, str]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import pickle
 import re
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,13 +19,11 @@ from complaint_nlp import Analyzer, ConfigError, DataError, Report, Status, mask
 from complaint_nlp.cases import Case
 from complaint_nlp.classify.bundle import write_bundle
 from complaint_nlp.classify.decide import CALIBRATION
+from complaint_nlp.classify.encoder import VECTORS
 from complaint_nlp.classify.linear import ARRAYS
 from complaint_nlp.errors import ModelError
 from complaint_nlp.facts.types import FactKind, Facts
 from complaint_nlp.text.resources import script_chars
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 RECEIVED = datetime(2026, 11, 18, 2, 30, tzinfo=UTC)  # a Wednesday, 10:30 in Taipei and Shanghai
 PERSONAL = {
@@ -127,6 +128,15 @@ def test_the_reply_says_a_whole_clause_of_the_customer_back(analyzer: Analyzer, 
     assert said[0] in plan.first_reply
 
 
+def test_no_two_samples_get_the_same_first_reply(analyzer: Analyzer) -> None:
+    with (Path(__file__).resolve().parent.parent / "data/samples/mixed.csv").open(encoding="utf-8-sig") as stream:
+        texts = [row["text"] for row in csv.DictReader(stream)]
+    plans = [report.strategy for report in analyzer.analyze_batch(texts, received_at=RECEIVED)]
+    replies = [plan.first_reply for plan in plans if plan is not None]
+    assert len(replies) >= 60
+    assert len(set(replies)) == len(replies)
+
+
 def test_questions_come_in_the_words_of_the_region(analyzer: Analyzer) -> None:
     text = "等咗成個鐘先嚟一架，司機望咗我一眼就閂門走人，態度好差，要投訴"
     report = analyzer.analyze(text)
@@ -224,6 +234,24 @@ def test_vectors_are_the_same_for_both_scripts(analyzer: Analyzer) -> None:
     assert vectors.dtype == np.float32
     assert np.allclose(vectors[0], vectors[1], atol=1e-5)
     assert not np.allclose(vectors[0], vectors[2], atol=1e-2)
+
+
+def test_a_damaged_scale_of_the_vectors_is_refused(tmp_path: Path, analyzer: Analyzer) -> None:
+    shipped = analyzer.bundle
+    files = {name: (shipped.path / name).read_bytes() for name in shipped.manifest.files if name != "labels.json"}
+    content = io.BytesIO()
+    np.savez(content, mean=np.zeros(3), scale=np.ones(3))
+    for name, scale in (("wrong", {VECTORS: content.getvalue()}), ("none", {})):
+        kept = {**{file: data for file, data in files.items() if file != VECTORS}, **scale}
+        write_bundle(
+            tmp_path / name, name=name, trained_with="tests", components=shipped.manifest.components, files=kept
+        )
+    with pytest.raises(ModelError, match=r"vectors\.npz"):
+        Analyzer.load(tmp_path / "wrong").embed(["手機壞了"])
+    plain = Analyzer.load(tmp_path / "none")
+    assert plain.embed(["手機壞了", ""]).shape == analyzer.embed(["手機壞了", ""]).shape
+    assert plain.embedding_hash != analyzer.embedding_hash
+    assert not analyzer.embed([""]).any()
 
 
 SOLVED = [

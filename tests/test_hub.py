@@ -17,7 +17,7 @@ from huggingface_hub import errors
 from huggingface_hub.utils._paths import filter_repo_objects
 
 from complaint_nlp import Analyzer, ComplaintNlpError, DataError, ModelError
-from complaint_nlp.batch import label_file
+from complaint_nlp.batch import label as label_file
 from complaint_nlp.classify.bundle import default_path, open_bundle, write_bundle
 from complaint_nlp.classify.linear import HEADS, SIGNALS
 from complaint_nlp.hub import resolve_model

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from complaint_nlp import DataError, labelled_table
-from complaint_nlp.batch import label_file
+from complaint_nlp.batch import label as label_file
 from complaint_nlp.evaluation import evaluate
 from complaint_nlp.labelled import LabelledMessage, read_labelled
 from complaint_nlp.labels import TASKS

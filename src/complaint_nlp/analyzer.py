@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from complaint_nlp.classify.bundle import Bundle, open_bundle
 from complaint_nlp.classify.cascade import Cascade, Speed
-from complaint_nlp.classify.encoder import MODEL, Encoder
+from complaint_nlp.classify.encoder import MODEL, VECTORS, Encoder
 from complaint_nlp.errors import ModelError
 from complaint_nlp.hub import COMMIT_MESSAGE, push_bundle, resolve_model, save_bundle
 from complaint_nlp.labels import TASKS, Intent, Language, Urgency
@@ -172,6 +172,15 @@ class Analyzer:
         """Which classifiers are asked: ``"fast"``, ``"balanced"`` or ``"accurate"``."""
         return self._cascade.speed
 
+    def respond_by(self, urgency: Urgency, received_at: datetime) -> datetime:
+        """Return when the first answer to a message of this urgency is due, in UTC.
+
+        Args:
+            urgency: how urgent it is.
+            received_at: when it came in, with its time zone.
+        """
+        return self._router.respond_by(urgency, received_at)
+
     @property
     def extra_tasks(self) -> dict[str, bool]:
         """Names of the model's own tasks, answered in :attr:`Report.extra`, and whether several values can apply."""
@@ -188,7 +197,7 @@ class Analyzer:
         if self._embedding_encoder is None:
             self._embedding_encoder = self._cascade.encoder or Encoder(self.bundle)
         messages = [self._normalizer.normalize(text) for text in texts]
-        return self._embedding_encoder.run(messages).vectors
+        return self._embedding_encoder.embed(messages)
 
     def open_cases(self, path: str | Path) -> CaseBase:
         """Return the case base in ``path``, made when there is none, searched with the vectors of this model.
@@ -201,11 +210,20 @@ class Analyzer:
         """
         from complaint_nlp.cases import CaseBase
 
-        if "encoder" not in self.bundle.manifest.components:
+        return CaseBase(path, self.embed, model_hash=self.embedding_hash).open()
+
+    @property
+    def embedding_hash(self) -> str:
+        """What tells the vectors of :meth:`embed` from those of other models; new thresholds do not change it.
+
+        Raises:
+            ModelError: the bundle has no encoder.
+        """
+        files = self.bundle.manifest.files
+        if MODEL not in files:
             msg = f"{self.bundle.path}: the bundle has no encoder, so messages cannot be compared by their meaning"
             raise ModelError(msg)
-        # of the encoder alone: new thresholds do not move the vectors
-        return CaseBase(path, self.embed, model_hash=self.bundle.manifest.files[MODEL].sha256).open()
+        return "-".join(files[name].sha256[:32] for name in (MODEL, VECTORS) if name in files)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _reload, self._load_arguments

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
@@ -12,7 +13,7 @@ from complaint_nlp.errors import ConfigError
 from complaint_nlp.labels import TASKS, Category, Demand, Emotion, Intent, Need, Subcategory, Urgency
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Sequence
     from datetime import datetime
 
     import pyarrow as pa
@@ -70,6 +71,36 @@ class Span(NamedTuple):
     end: int
     text: str
     weight: float
+
+
+class LabelScores(Mapping[L, float]):
+    """The scores of a task by value; a mapping that costs next to nothing to make.
+
+    Args:
+        values: the values of the task.
+        scores: the score of each, in the same order.
+    """
+
+    __slots__ = ("_scores", "_values")
+
+    def __init__(self, values: Sequence[L], scores: Sequence[float]) -> None:
+        self._values = values
+        self._scores = scores
+
+    def __getitem__(self, value: L) -> float:
+        try:
+            return self._scores[self._values.index(value)]
+        except ValueError:
+            raise KeyError(value) from None
+
+    def __iter__(self) -> Iterator[L]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __repr__(self) -> str:
+        return repr(dict(self))
 
 
 @dataclass(frozen=True, slots=True)

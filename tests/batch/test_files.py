@@ -1,6 +1,8 @@
 """Labelling files: what is kept, what is refused, and that a file appears whole or not at all."""
 
 import json
+import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,7 +17,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from complaint_nlp import Analyzer, ConfigError, DataError, ModelError
-from complaint_nlp.batch import files, formats, label_file
+from complaint_nlp.batch import files, outputs
+from complaint_nlp.batch import label as label_file
 from complaint_nlp.batch.files import read_rows
 from complaint_nlp.report import arrow_schema
 
@@ -61,7 +64,7 @@ def test_existing_target_is_kept_unless_overwriting_is_asked_for(tmp_path: Path,
     assert target.read_text(encoding="utf-8") == "mine"
     label_file(source, target, workers=1, overwrite=True)
     assert len(read(target)) == 3
-    assert names(tmp_path) == ["in.jsonl", "out.jsonl"]
+    assert names(tmp_path) == ["in.jsonl", "out.jsonl", "out.jsonl.manifest.json"]
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
@@ -86,17 +89,21 @@ def test_directory_is_no_target(tmp_path: Path, source: Path, overwrite: bool) -
 def test_missing_source_and_unknown_target_are_refused_before_any_work(tmp_path: Path, source: Path) -> None:
     with pytest.raises(DataError, match=r"nowhere\.csv: no such file"):
         label_file(tmp_path / "nowhere.csv", tmp_path / "out.csv")
-    with pytest.raises(DataError, match=r"out\.xlsx: unknown file ending"):
-        label_file(source, tmp_path / "out.xlsx")
-    with pytest.raises(DataError, match=": no such file"):
+    with pytest.raises(DataError, match=r"out\.xls: unknown file ending"):
+        label_file(source, tmp_path / "out.xls")
+    with pytest.raises(DataError, match="lies within the input"):
         label_file(tmp_path, tmp_path / "out.csv")
     assert names(tmp_path) == ["in.jsonl"]
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(DataError, match=r"folder: holds no \.parquet files"):
+        label_file(tmp_path / "folder", tmp_path / "out.csv")
+    assert names(tmp_path) == ["folder", "in.jsonl"]
 
 
 def test_missing_folders_of_the_target_are_made(tmp_path: Path, source: Path) -> None:
     target = tmp_path / "報告" / "2026" / "out.jsonl"
     assert label_file(source, target, workers=1).target == target
-    assert names(target.parent) == ["out.jsonl"]
+    assert names(target.parent) == ["out.jsonl", "out.jsonl.manifest.json"]
 
 
 @pytest.mark.parametrize("suffix", ["csv", "tsv", "jsonl", "parquet"])
@@ -106,7 +113,7 @@ def test_failure_while_writing_leaves_neither_target_nor_staging(
 ) -> None:
     monkeypatch.setattr(files, "_CHUNK", 2)
     source = jsonl(tmp_path / "in.jsonl", [{"text": text} for text in [TRADITIONAL, SIMPLIFIED, MIXED] * 3])
-    sink = formats.ParquetSink if suffix == "parquet" else formats.TextSink
+    sink = outputs.ParquetSink if suffix == "parquet" else outputs.TextSink
     write = sink.write
     seen: list[list[str]] = []
 
@@ -118,9 +125,9 @@ def test_failure_while_writing_leaves_neither_target_nor_staging(
         write(self, encoded)
 
     monkeypatch.setattr(sink, "write", failing)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(DataError, match=rf"out\.{suffix}: cannot be written: disk full$"):
         label_file(source, tmp_path / f"out.{suffix}", workers=1)
-    assert f"out.{suffix}.rejects.jsonl" in seen[0]
+    assert "run.json" in seen[0]
     assert names(tmp_path) == ["in.jsonl"]
 
 
@@ -137,7 +144,17 @@ def test_interrupt_while_labelling_keeps_the_old_target(
     with pytest.raises(error):
         label_file(source, target, workers=1, overwrite=True, progress=stop)
     assert target.read_text(encoding="utf-8") == "mine"
-    assert names(tmp_path) == ["in.jsonl", "out.csv"]
+    if error is not KeyboardInterrupt:
+        assert names(tmp_path) == ["in.jsonl", "out.csv"]
+        return
+    # what is labelled is kept, and only asked for it goes on
+    assert names(tmp_path) == [".out.csv.work", "in.jsonl", "out.csv"]
+    with pytest.raises(DataError, match=r"\.out\.csv\.work: holds finished parts .* use --resume"):
+        label_file(source, target, workers=1, overwrite=True)
+    assert target.read_text(encoding="utf-8") == "mine"
+    assert label_file(source, target, workers=1, overwrite=True, resume=True).resumed == 3
+    assert names(tmp_path) == ["in.jsonl", "out.csv", "out.csv.manifest.json"]
+    assert len(read_rows(target, 10)) == 3
 
 
 def test_wrong_model_and_wrong_rules_leave_nothing_behind(
@@ -165,12 +182,14 @@ def interruptible() -> Iterator[None]:
 
 @pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("workers", [1, 2])
-def test_ctrl_c_leaves_neither_target_nor_staging_nor_traceback(tmp_path: Path, workers: int) -> None:
+def test_ctrl_c_leaves_no_target_and_no_traceback_but_what_is_finished(tmp_path: Path, workers: int) -> None:
+    texts = (TRADITIONAL, SIMPLIFIED, MIXED)
+    lines = [f"{i},{texts[i % 3]}，單號{i}" for i in range(40_000)]  # the same text would be labelled once
     source = tmp_path / "in.csv"
-    source.write_text("id,text\n" + f"1,{TRADITIONAL}\n2,{SIMPLIFIED}\n3,{MIXED}\n" * 40_000, encoding="utf-8")
+    source.write_text("\n".join(["id,text", *lines]), encoding="utf-8")
     command = [sys.executable, "-c", "from complaint_nlp.cli import main; main()", "label", str(source)]
     process = subprocess.Popen(  # noqa: S603 - our own command
-        [*command, str(tmp_path / "out.csv"), "--workers", str(workers)],
+        [*command, str(tmp_path / "out.csv"), "--workers", str(workers), "--speed", "fast"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -179,18 +198,23 @@ def test_ctrl_c_leaves_neither_target_nor_staging_nor_traceback(tmp_path: Path, 
     )
     try:
         deadline = time.monotonic() + 60
-        while not any(item.stat().st_size > 100_000 for item in tmp_path.glob(".out.csv.*/out.csv")):
+        while not any(item.stat().st_size > 100_000 for item in tmp_path.glob(".out.csv.work/part-000000")):
             assert process.poll() is None, process.communicate()
             assert time.monotonic() < deadline
             time.sleep(0.02)
-        process.send_signal(signal.SIGINT)
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does: the workers too
         _, errors = process.communicate(timeout=60)
     finally:
         process.kill()
         process.wait()
     assert process.returncode == 130
     assert "Traceback" not in errors
-    assert names(tmp_path) == ["in.csv"]
+    kept = re.match(r"complaint-nlp: ([\d,]+) rows are finished and kept, go on with --resume\n", errors)
+    assert kept is not None, errors
+    assert errors.endswith("\ncomplaint-nlp: stopped\n")
+    assert names(tmp_path) == [".out.csv.work", "in.csv"]
+    journal = (tmp_path / ".out.csv.work" / "parts.jsonl").read_text(encoding="utf-8").splitlines()
+    assert 0 < json.loads(journal[-1])["rows"] == int(kept[1].replace(",", "")) < 40_000
 
 
 @pytest.mark.usefixtures("frozen_time")
@@ -203,6 +227,8 @@ def test_one_and_two_processes_write_the_same_bytes(tmp_path: Path, suffix: str)
         stream.write("broken\n")
     one = label_file(source, tmp_path / f"one.{suffix}", workers=1)
     two = label_file(source, tmp_path / f"two.{suffix}", workers=2)
+    assert one.target is not None
+    assert two.target is not None
     assert one.target.read_bytes() == two.target.read_bytes()
     assert one.rejects is not None
     assert two.rejects is not None

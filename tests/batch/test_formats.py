@@ -10,7 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from complaint_nlp import DataError
-from complaint_nlp.batch import LabelSummary, label_file
+from complaint_nlp.batch import LabelSummary
+from complaint_nlp.batch import label as label_file
 from complaint_nlp.batch.files import read_rows
 from complaint_nlp.batch.formats import FORMATS, MAX_CELL_CHARS, detect_encoding, format_of
 from complaint_nlp.labels import TASKS
@@ -330,12 +331,18 @@ def test_oversized_header_is_refused(tmp_path: Path) -> None:
         label(path)
 
 
-@pytest.mark.parametrize("name", ["a.xlsx", "a", "a.csv.gz", ".csv"])
+@pytest.mark.parametrize("name", ["a.xls", "a", "a.csv.zip", "a.parquet.gz", "a.xlsx.xz", "a.gz", ".csv"])
 def test_unknown_ending_is_refused_with_the_known_ones(name: str) -> None:
     with pytest.raises(
-        DataError, match=r"unknown file ending .*; use one of \.csv, \.tsv, \.jsonl, \.ndjson, \.parquet"
+        DataError, match=r"unknown file ending .*; use one of \.csv, \.tsv, \.jsonl, \.ndjson, \.parquet, \.xlsx; "
     ):
         format_of(Path(name))
+
+
+@pytest.mark.parametrize("ending", [".gz", ".zst", ".xz", ".GZ"])
+@pytest.mark.parametrize("kind", ["csv", "tsv", "jsonl"])
+def test_text_may_be_compressed(kind: str, ending: str) -> None:
+    assert format_of(Path(f"a.b.{kind}{ending}")) == kind
 
 
 def test_ending_counts_in_any_case() -> None:

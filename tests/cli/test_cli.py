@@ -219,7 +219,7 @@ def test_label_as_the_installed_program(tmp_path: Path) -> None:
     assert (result.code, result.out) == (0, "")
     row = json.loads((tmp_path / "out.jsonl").read_text(encoding="utf-8"))
     assert (row["text"], row["script"]) == (TRADITIONAL, "traditional")
-    assert sorted(item.name for item in tmp_path.iterdir()) == ["in.csv", "out.jsonl"]
+    assert sorted(item.name for item in tmp_path.iterdir()) == ["in.csv", "out.jsonl", "out.jsonl.manifest.json"]
 
 
 def test_label_shows_paths_as_they_are(run: Run, tmp_path: Path) -> None:
@@ -235,7 +235,7 @@ def test_label_shows_paths_as_they_are(run: Run, tmp_path: Path) -> None:
     ("arguments", "says"),
     [
         (["nowhere.csv", "out.csv"], "nowhere.csv: no such file"),
-        (["in.csv", "out.xlsx"], "unknown file ending '.xlsx'"),
+        (["in.csv", "out.xls"], "unknown file ending '.xls'"),
         (["in.csv", "in.csv"], "is the input itself"),
         (["in.csv", "old.csv"], "exists already; use --overwrite"),
         (

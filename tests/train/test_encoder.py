@@ -728,6 +728,7 @@ def test_a_bundle_of_both_models_holds_what_they_need(trained: Trained) -> None:
             "labels.json",
             "linear.npz",
             "tokenizer.json",
+            "vectors.npz",
         ]
     )
     assert bundle.json(SETTINGS) == {"max_tokens": 64, "padding": 0, "outputs": OUTPUTS}

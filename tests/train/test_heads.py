@@ -15,7 +15,7 @@ import pytest
 from typer.testing import CliRunner
 
 from complaint_nlp import Analyzer, ConfigError, DataError, Decision, ModelError, Status
-from complaint_nlp.batch.files import label_file
+from complaint_nlp.batch import label as label_file
 from complaint_nlp.batch.formats import Row, open_rows
 from complaint_nlp.classify.bundle import Bundle, default_path, open_bundle, write_bundle
 from complaint_nlp.classify.cascade import SPEEDS, Speed

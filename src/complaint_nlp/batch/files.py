@@ -1,319 +1,358 @@
-"""Labelling a file on one machine: rows in, rows with labels out, in order, on several processes."""
+"""Labelling a file on one machine: rows in, rows with labels out, in order, on several processes.
+
+What is finished is safe: parts of the output lie in a work folder beside it until all are there, and a run that was
+stopped or killed goes on where it was.
+"""
 
 from __future__ import annotations
 
-import gc
+import hashlib
 import json
-import multiprocessing
 import os
-import signal
-import tempfile
+import platform
+import shutil
 import time
-from collections import Counter, deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections import Counter
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
-from complaint_nlp.batch.columns import EXTRA, label_row, masked
+from complaint_nlp import __version__
+from complaint_nlp.batch.columns import EXTRA
 from complaint_nlp.batch.columns import renamed as renamed_columns
-from complaint_nlp.batch.formats import Encoder, Reject, Row, estimate_rows, format_of, open_output, open_rows
+from complaint_nlp.batch.formats import Reject, Row, column_types, format_of, open_rows
+from complaint_nlp.batch.journal import Journal, Totals
+from complaint_nlp.batch.options import LabelOptions, LabelProgress, LabelSummary
+from complaint_nlp.batch.outputs import open_output
+from complaint_nlp.batch.parts import Part, in_order
+from complaint_nlp.batch.places import STANDARD, check_target, manifest_of, opened_target, rejects_of
+from complaint_nlp.batch.sources import Source, is_small, opened, row_count, state_of
+from complaint_nlp.batch.sql import SqlSource, is_sql
+from complaint_nlp.batch.sql_output import SqlTarget, first_rows
+from complaint_nlp.batch.workers import COUNTED, Job, Setup, labelling
 from complaint_nlp.errors import DataError
 from complaint_nlp.hub import resolve_model
 from complaint_nlp.labels import TASKS
-from complaint_nlp.report import column_names
+from complaint_nlp.report import SCHEMA_VERSION, column_names
 
 if TYPE_CHECKING:
-    from complaint_nlp.analyzer import Analyzer
-    from complaint_nlp.classify.cascade import Speed
+    from collections.abc import Iterator, Mapping
+
+    from complaint_nlp.batch.options import Progress
+    from complaint_nlp.batch.outputs import Output
 
 _CHUNK: Final = 128
-_ALONE_BYTES: Final = 1_000_000
-"""Files up to this size are labelled in this process: starting others would take longer."""
 _MAX_WORKERS: Final = 16
 
 
-class Progress(Protocol):
-    """Told how far the work has come."""
-
-    def __call__(self, stage: str, done: int, total: int, /) -> None:
-        """Report that ``done`` of about ``total`` rows are finished."""
-
-
-@dataclass(slots=True)
-class LabelSummary:
-    """What a labelling run did.
-
-    Attributes:
-        target: the file that was written.
-        rows: how many rows it holds.
-        rejected: how many rows could not be read.
-        rejects: the file that lists them, ``None`` when there are none.
-        seconds: how long it took.
-        counts: how often every status and every label of the main tasks occurs.
-    """
-
-    target: Path
-    rows: int = 0
-    rejected: int = 0
-    rejects: Path | None = None
-    seconds: float = 0.0
-    counts: dict[str, Counter[str]] = field(default_factory=dict)
-
-
-def label_file(
+def label(
     source: str | Path,
     target: str | Path,
     *,
-    text_column: str = "text",
-    encoding: str | None = None,
-    workers: int = 0,
-    overwrite: bool = False,
-    model: str | Path = "default",
-    speed: Speed | None = None,
-    routing: str | Path | None = None,
-    safety_rules: str | Path | None = None,
-    mask: bool = False,
     progress: Progress | None = None,
+    **options: Any,  # noqa: ANN401 - the attributes of LabelOptions
 ) -> LabelSummary:
     """Label every row of a file.
 
     The output holds the input's own columns, then those of :func:`complaint_nlp.report.arrow_schema`, then
     ``extra_<task>`` for every own task of the model (lists where several values apply); a column of the
-    input that bears the name of a label is kept as ``input_<name>``. It appears only when it is complete. Rows that
-    cannot be read are listed in ``<target>.rejects.jsonl`` with number and reason; the rest goes on.
+    input that bears the name of a label is kept as ``input_<name>``. It appears only when it is complete, with
+    ``<target>.manifest.json`` beside it, which says how the labels came about. Rows that cannot be read are listed in
+    ``<target>.rejects.jsonl`` with number and reason; the rest goes on.
+
+    A run that is stopped leaves its finished parts in ``.<target>.work``; call again with ``resume=True`` to go on.
+    Standard output is written when all rows are labelled, and such a run cannot be resumed.
 
     Args:
-        source: CSV, TSV, JSONL or Parquet file.
-        target: file to write, its format by its ending.
-        text_column: column that holds the message.
-        encoding: of a text file; found out when ``None``.
-        workers: processes; 0 for as many as useful.
-        overwrite: replace ``target`` when it exists.
-        model: as in :meth:`complaint_nlp.Analyzer.load`.
-        speed: as in :meth:`complaint_nlp.Analyzer.load`.
-        routing: as in :meth:`complaint_nlp.Analyzer.load`.
-        safety_rules: as in :meth:`complaint_nlp.Analyzer.load`.
-        mask: hide personal data in the message, in the words taken from it, and in rows that are set aside; a hidden
-            character becomes ``*``. Other columns stay as they are.
-        progress: told how far the work has come.
+        source: CSV, TSV, JSONL (also ``.gz``, ``.zst``, ``.xz``), Parquet file or folder, or Excel workbook; ``-`` for
+            JSONL from standard input; or a table of a database, ``URL#table`` (see :mod:`complaint_nlp.batch.sql`).
+        target: file to write, its format by its ending; ``-`` for JSONL to standard output; or ``URL#table``, a new
+            table in SQLite or PostgreSQL. What lies beside a file lies in the current directory for a table.
+        progress: told how far the work has come; a :class:`LabelProgress` also which labels were found.
+        options: the attributes of :class:`LabelOptions`.
 
     Raises:
-        DataError: the files or the column are not what they should be.
+        DataError: the files or columns are not what they should be, too many rows cannot be read, the disk is full, or
+            there are finished parts of a run with other settings.
         ModelError: the model bundle is missing or damaged.
-        ConfigError: a rule file is wrong.
+        ConfigError: a rule file is wrong, or a package for the format is missing.
+        ValueError: an option is out of its range.
+        TypeError: there is no such option.
     """
-    source, target = Path(source), Path(target)
-    _check_target(source, target, overwrite=overwrite)
+    chosen = LabelOptions(**options)
     began = time.monotonic()
-    columns, rows = open_rows(source, encoding)
-    if text_column not in columns and (columns or format_of(source) != "jsonl"):
-        msg = f"{source}: has no column {text_column!r}; its columns are {', '.join(columns)} (use --text-column)"
-        raise DataError(msg)
-    # a hub id is looked up once, so that all processes use the same files
-    model = resolve_model(model)
-    extra = _extra_columns(model)
-    labels = column_names()
-    renamed = renamed_columns(columns, [*labels, *extra])
-    summary = LabelSummary(target, counts={name: Counter() for name in _COUNTED})
-    count = workers or (1 if source.stat().st_size <= _ALONE_BYTES else min(os.cpu_count() or 1, _MAX_WORKERS))
-    options = {"routing": routing, "safety_rules": safety_rules, "speed": speed, "threads": 1 if count > 1 else 0}
-    arguments = (str(model), options, datetime.now(UTC))
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with _staged(target) as staging, _label_function(count, arguments) as submit:
-        encoder, sink = open_output(staging / target.name, format_of(target), [*renamed.values()], labels, extra)
-        rejects = staging / _rejects_of(target).name
-        total = estimate_rows(source) if progress is not None else 0
-        chunks = _chunks(rows, rejects, summary, mask=mask)
-        try:
-            job = Job(text_column, renamed, encoder, mask)
-            for encoded, counts in _labelled(chunks, submit, job, waiting=2 * count):
-                sink.write(encoded)
-                _add(summary, counts)
-                if progress is not None:
-                    done = summary.rows + summary.rejected
-                    progress("labelling", done, max(total, done))
-        finally:
-            sink.close()
-        if summary.rejected:
-            summary.rejects = rejects.replace(_rejects_of(target))
-        else:
-            _rejects_of(target).unlink(missing_ok=True)  # of an earlier run, which this one replaces
-        (staging / target.name).replace(target)
+    with opened(source, chosen.key) as (given, name), opened_target(target) as place:
+        run = _Run(given, name, place, chosen, progress, lasting=str(target) != STANDARD)
+        summary = run.dry() if chosen.dry_run else run.label()
+    if str(target) == STANDARD:  # the files beside it are gone
+        summary.target = summary.rejects = summary.manifest = None
     summary.seconds = time.monotonic() - began
     return summary
 
 
-def _extra_columns(model: str | Path) -> dict[str, bool]:
-    """Return the columns of the model's own tasks, and whether they hold lists."""
+class _Run:
+    """One labelling run."""
+
+    def __init__(
+        self,
+        source: Source,
+        name: str,
+        target: str | Path,
+        options: LabelOptions,
+        progress: Progress | None,
+        *,
+        lasting: bool,
+    ) -> None:
+        self.source = source
+        self.name = name
+        self.options = options
+        self.progress = progress
+        self.lasting = lasting
+        self.table = SqlTarget(str(target)) if is_sql(target) else None
+        self.target = Path(target) if self.table is None else self.table.path
+        check_target(source, self.table or self.target, options)
+        self.selection = options.selection
+        if isinstance(source, SqlSource):
+            columns, self.open_ended = source.columns, False
+        else:
+            columns, self.rows = open_rows(source, options.encoding)
+            self.open_ended = format_of(source) == "jsonl"
+        if options.text_column not in columns and (columns or not self.open_ended):
+            msg = (
+                f"{name}: has no column {options.text_column!r}; its columns are {', '.join(columns)} "
+                "(use --text-column)"
+            )
+            raise DataError(msg)
+        if columns:
+            self.selection.check(columns, name)
+        # a hub id is looked up once, so that all processes use the same files
+        self.model = resolve_model(options.model)
+        self.bundle_hash, self.extra = _bundle(self.model)
+        labels = column_names()
+        kept = self.selection.kept(columns)
+        self.renamed = renamed_columns(kept, [*labels, *self.extra])
+        own = [*self.renamed.values()]
+        self.output: Output = (
+            open_output(self.target, own, labels, self.extra, options.partition_by, self._types())
+            if self.table is None
+            else self.table.output(own, labels, self.extra, overwrite=options.overwrite)
+        )
+        self.journal = Journal(self.target, self._settings())
+
+    def _types(self) -> dict[str, Any]:
+        """Return the types of own columns, as far as the source tells them."""
+        types = {} if isinstance(self.source, SqlSource) else column_types(self.source)
+        return {new: types[name] for name, new in self.renamed.items() if name in types}
+
+    def _settings(self) -> dict[str, Any]:
+        """Return everything that the output depends on."""
+        options = asdict(self.options)
+        for name in ("workers", "overwrite", "resume", "dry_run", "max_rejects", "cache"):
+            del options[name]
+        for name in ("routing", "safety_rules"):
+            options[name] = _with_digest(options[name])
+        return {
+            **options,
+            "model": str(self.model),
+            "model_hash": self.bundle_hash,
+            # the temporary file with standard input is another one every time
+            "source": _with_digest(self.source) if self.name == STANDARD else state_of(self.source),
+            "target": str(self.table or self.target.absolute()),
+            "version": __version__,
+            "schema": SCHEMA_VERSION,
+        }
+
+    def dry(self) -> LabelSummary:
+        """Label the first rows and write nothing."""
+        summary = LabelSummary(None, counts={name: Counter() for name in COUNTED})
+        totals = Totals()
+        chunk = next(self._chunks(totals, None), [])
+        setup = replace(self._setup(1, datetime.now(UTC)), cache=None)  # which would be written to
+        with labelling(1, setup) as submit:
+            _, counts = submit(chunk, self._job()).result()
+        totals.add(counts)
+        summary.rows, summary.rejected = totals.rows, totals.rejected
+        summary.counts = totals.counts
+        return summary
+
+    def label(self) -> LabelSummary:
+        """Label all rows, part by part, and put the parts together."""
+        try:
+            self.target.parent.mkdir(parents=True, exist_ok=True)
+            (self.journal.resume if self.options.resume else self.journal.begin)()
+            return self._labelled(self.journal.totals.rows)
+        except OSError as error:
+            msg = f"{self.target}: cannot be written: {error.strerror or error}{self._kept()}"
+            raise DataError(msg) from error
+        finally:
+            self.journal.release()
+
+    def _labelled(self, resumed: int) -> LabelSummary:
+        try:
+            self._parts()
+            summary = self._finish(resumed)
+        except BaseException as error:
+            if not self.journal.parts:
+                self.journal.discard()  # it holds nothing
+            elif isinstance(error, DataError):
+                msg = f"{error}{self._kept()}"
+                raise DataError(msg) from error
+            elif isinstance(error, KeyboardInterrupt) and self._kept():
+                error.add_note(self._kept().removeprefix("; "))
+            raise
+        self.journal.discard()
+        return summary
+
+    def _kept(self) -> str:
+        if not self.lasting or not self.journal.parts:
+            return ""
+        return f"; {self.journal.finished:,} rows are finished and kept, go on with --resume"
+
+    def _setup(self, workers: int, received_at: datetime) -> Setup:
+        options = self.options
+        arguments = {
+            "routing": options.routing,
+            "safety_rules": options.safety_rules,
+            "speed": options.speed,
+            "threads": 1 if workers > 1 else 0,
+        }
+        cache = None if options.cache is None else Path(options.cache).absolute()
+        return Setup(str(self.model), arguments, received_at, options.mask, cache)
+
+    def _job(self) -> Job:
+        open_ended = self.open_ended and self.selection.columns is None
+        return Job(self.options.text_column, self.renamed, self.output.encoder, open_ended)
+
+    def _workers(self) -> int:
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        return self.options.workers or (1 if is_small(self.source) else min(cores, _MAX_WORKERS))
+
+    def _parts(self) -> None:
+        """Label what is left of the source into parts."""
+        journal = self.journal
+        received_at = journal.received_at()
+        total = row_count(self.source) if self.progress is not None else 0
+        workers = self._workers()
+        if journal.parts:
+            self._report(journal.totals.read, total)
+        with labelling(workers, self._setup(workers, received_at)) as submit:
+            part = Part(journal, self.output)
+            reading = Totals(journal.totals.read, journal.totals.rows, journal.totals.rejected)
+            chunks = self._chunks(reading, part)
+            try:
+                for encoded, counts, read, rejected in in_order(chunks, submit, self._job(), reading, 2 * workers):
+                    part.write(encoded, counts, read, rejected)
+                    self._report(read, total)
+                part.end(reading)
+            except KeyboardInterrupt:
+                part.stop()
+                raise
+            except BaseException:
+                part.abandon()
+                raise
+
+    def _report(self, read: int, total: int) -> None:
+        if isinstance(self.progress, LabelProgress):
+            self.progress.found(self.journal.totals.counts)
+        if self.progress is not None:
+            self.progress("labelling", read, max(total, read) if total else 0)
+
+    def _chunks(self, reading: Totals, part: Part | None) -> Iterator[list[dict[str, Any]]]:
+        """Yield the good rows that are asked for in pieces, and set the others aside."""
+        if isinstance(self.source, SqlSource):
+            rows = self.source.rows(reading.read, None if part is None else self.journal.folder)
+        else:
+            rows = islice(self.rows, reading.read, None)
+        while chunk := list(islice(rows, _CHUNK)):
+            good = []
+            for row in chunk:
+                reading.read += 1
+                if isinstance(row, Row):
+                    if self.selection.takes(row.number, row.values):
+                        good.append(row.values)
+                    continue
+                reading.rejected += 1
+                if part is not None:
+                    part.reject(row, mask=self.options.mask)
+                self._check_rejects(reading.rejected, row)
+            yield good
+
+    def _check_rejects(self, rejected: int, last: Reject) -> None:
+        limit = self.options.max_rejects
+        if limit is not None and rejected > limit:
+            msg = f"{self.name}: more than {limit:,} rows cannot be read; row {last.number:,}: {last.reason}"
+            raise DataError(msg)
+
+    def _finish(self, resumed: int) -> LabelSummary:
+        """Put the parts together; the output appears at once."""
+        journal, target, totals = self.journal, self.target, self.journal.totals
+        whole, joined, rejects = journal.folder / "whole", journal.folder / "rejects", rejects_of(target)
+        self.output.assemble(journal.parts, whole)
+        with joined.open("wb") as stream:
+            for path in journal.rejects:
+                stream.write(path.read_bytes())
+        journal.begin_moving()
+        if totals.rejected:
+            joined.replace(rejects)
+        else:
+            rejects.unlink(missing_ok=True)  # of an earlier run, which this one replaces
+        if self.table is None:
+            if target.is_dir():
+                shutil.rmtree(target)
+            whole.replace(target)
+        summary = LabelSummary(target, totals.rows, totals.rejected, resumed=resumed)
+        summary.counts = {name: totals.counts.get(name, Counter()) for name in COUNTED}
+        summary.rejects = rejects if totals.rejected else None
+        summary.manifest = self._write_manifest(summary)
+        return summary
+
+    def _write_manifest(self, summary: LabelSummary) -> Path:
+        content = {
+            "rows": summary.rows,
+            "rejected": summary.rejected,
+            "counts": summary.counts,
+            "source": self.name,
+            "settings": {key: value for key, value in self.journal.settings.items() if key != "source"},
+            "received_at": self.journal.received_at().isoformat(timespec="seconds"),
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+            "python": platform.python_version(),
+        }
+        path, part = manifest_of(self.target), self.journal.folder / "manifest"
+        part.write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+        part.replace(path)
+        return path
+
+
+def _with_digest(file: object) -> list[str] | None:
+    """Return the name of a file and a digest of its content; where there is none, reading it says so."""
+    if file is None:
+        return None
+    path = Path(str(file))
+    if not path.is_file():
+        return [path.name, ""]
+    with path.open("rb") as stream:
+        return [path.name, hashlib.file_digest(stream, "sha256").hexdigest()]
+
+
+def _bundle(model: str | Path) -> tuple[str, Mapping[str, bool]]:
+    """Return the hash of a bundle, and the columns of its own tasks with whether they hold lists."""
     from complaint_nlp.classify.bundle import open_bundle
     from complaint_nlp.classify.heads import OwnHeads
 
     bundle = open_bundle(model)
     if "heads" not in bundle.manifest.components:
-        return {}
-    return {f"{EXTRA}{name}": task.kind == "several" for name, task in OwnHeads(bundle).settings.tasks.items()}
+        return bundle.hash, {}
+    tasks = OwnHeads(bundle).settings.tasks
+    return bundle.hash, {f"{EXTRA}{name}": task.kind == "several" for name, task in tasks.items()}
 
 
-_COUNTED: Final = ("status", "intent", "category", "urgency", "emotion", "department")
-
-
-def _check_target(source: Path, target: Path, *, overwrite: bool) -> None:
-    format_of(target)
-    if not source.is_file():
-        msg = f"{source}: no such file"
-        raise DataError(msg)
-    if target.exists() and target.resolve() == source.resolve():
-        msg = f"{target}: is the input itself; write to another file"
-        raise DataError(msg)
-    if target.is_dir():
-        msg = f"{target}: is a directory; write to a file"
-        raise DataError(msg)
-    for path in (target, _rejects_of(target)):
-        if path.exists() and not overwrite:
-            msg = f"{path}: exists already; use --overwrite to replace it"
-            raise DataError(msg)
-
-
-def _rejects_of(target: Path) -> Path:
-    return target.with_name(target.name + ".rejects.jsonl")
-
-
-@contextmanager
-def _staged(target: Path) -> Iterator[Path]:
-    """Yield a folder beside ``target`` for unfinished files; it is gone afterwards, whatever happens."""
-    with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as folder:
-        yield Path(folder)
-
-
-Counts = dict[str, Counter[str]]
-
-
-class Job(NamedTuple):
-    """What a process needs beside the rows.
-
-    Attributes:
-        text_column: column that holds the message.
-        renamed: names of the own columns in the output.
-        encoder: of the output.
-        mask: whether personal data is hidden.
-    """
-
-    text_column: str
-    renamed: dict[str, str]
-    encoder: Encoder
-    mask: bool
-
-
-Submit = Callable[[list[dict[str, Any]], Job], "Future[tuple[Any, Counts]]"]
-
-
-@contextmanager
-def _label_function(workers: int, arguments: tuple[Any, ...]) -> Iterator[Submit]:
-    """Yield a function that labels and encodes rows, here or in one of several processes."""
-    if workers == 1:
-        _load(*arguments)
-
-        def here(rows: list[dict[str, Any]], job: Job) -> Future[tuple[Any, Counts]]:
-            future: Future[tuple[Any, Counts]] = Future()
-            future.set_result(_label(rows, job))
-            return future
-
-        yield here
-        return
-    # forkserver: the processes begin clean, whatever threads run here; spawn where there is none
-    methods = multiprocessing.get_all_start_methods()
-    context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
-    if "forkserver" in methods:
-        context.set_forkserver_preload(["complaint_nlp.batch.warm"])  # dictionaries in memory that all share
-    pool: Executor = ProcessPoolExecutor(workers, mp_context=context, initializer=_load, initargs=arguments)
-    with pool:
-        try:
-            yield lambda rows, job: pool.submit(_label, rows, job)
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-
-
-_ANALYZER: dict[str, Any] = {}
-
-
-def _load(model: str, options: dict[str, Any], received_at: datetime) -> None:
-    from complaint_nlp.analyzer import Analyzer
-
-    # an interrupt is the main process's to handle: it stops the others
-    if multiprocessing.parent_process() is not None:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        # reports hold no cycles, so the collector would walk through them for nothing: a third of the time
-        gc.freeze()
-        gc.set_threshold(500_000)
-    _ANALYZER["analyzer"] = Analyzer.load(model, **options)
-    _ANALYZER["received_at"] = received_at
-
-
-def _label(rows: list[dict[str, Any]], job: Job) -> tuple[Any, Counts]:
-    text_column = job.text_column
-    analyzer: Analyzer = _ANALYZER["analyzer"]
-    texts = [row.get(text_column) for row in rows]
-    counts: Counts = {name: Counter() for name in _COUNTED}
-    labelled = []
-    for row, report in zip(rows, analyzer.analyze_stream(texts, received_at=_ANALYZER["received_at"]), strict=True):
-        label = label_row(report, analyzer.extra_tasks, mask=job.mask)
-        for name, counter in counts.items():
-            value = label[name]
-            if isinstance(value, list):
-                counter.update(value[:1] if TASKS[name].kind == "primary_multilabel" else value)
-            elif value is not None:
-                counter[str(value)] += 1
-        # a column that only later lines of a JSONL file have may bear the name of a label too
-        given = {**row, text_column: masked(row.get(text_column))} if job.mask and text_column in row else row
-        own = {job.renamed.get(key, f"input_{key}" if key in label else key): value for key, value in given.items()}
-        labelled.append({**own, **label})
-    return job.encoder(labelled), counts
-
-
-def _chunks(
-    rows: Iterator[Row | Reject], rejects: Path, summary: LabelSummary, *, mask: bool
-) -> Iterator[list[dict[str, Any]]]:
-    """Yield the good rows in pieces and write the others to the list of rejects."""
-    with rejects.open("w", encoding="utf-8") as set_aside:
-        while chunk := list(islice(rows, _CHUNK)):
-            for row in chunk:
-                if isinstance(row, Reject):
-                    summary.rejected += 1
-                    # masked before it is cut: half a number would not be known as one
-                    content = str(masked(row.content[:4000])) if mask else row.content
-                    record = {"row": row.number, "reason": row.reason, "content": content[:2000]}
-                    set_aside.write(json.dumps(record, ensure_ascii=True) + "\n")
-            yield [row.values for row in chunk if isinstance(row, Row)]
-
-
-def _labelled(
-    chunks: Iterator[list[dict[str, Any]]], submit: Submit, job: Job, *, waiting: int
-) -> Iterator[tuple[Any, Counts]]:
-    """Yield encoded rows in order, keeping at most ``waiting`` chunks under way."""
-    pending: deque[Future[tuple[Any, Counts]]] = deque()
-    for chunk in chunks:
-        pending.append(submit(chunk, job))
-        if len(pending) > waiting:
-            yield pending.popleft().result()
-    while pending:
-        yield pending.popleft().result()
-
-
-def _add(summary: LabelSummary, counts: Counts) -> None:
-    summary.rows += counts["status"].total()
-    for name, counter in counts.items():
-        summary.counts[name].update(counter)
-
-
-def read_rows(path: Path, count: int) -> list[dict[str, Any]]:
+def read_rows(path: str | Path, count: int) -> list[dict[str, Any]]:
     """Return the first rows of a labelled file, lists as lists whatever its format."""
-    _, rows = open_rows(path, None)
+    if is_sql(path):
+        return first_rows(str(path), count)
+    _, rows = open_rows(Path(path), None)
     found = [row.values for row in islice((row for row in rows if isinstance(row, Row)), count)]
     for row in found:
         for name, task in TASKS.items():

@@ -1,24 +1,41 @@
-"""Reading and writing tables row by row: CSV, TSV, JSONL and Parquet."""
+"""Reading tables row by row: CSV, TSV and JSONL, compressed or not, Parquet files and folders, Excel."""
 
 from __future__ import annotations
 
 import codecs
 import csv
+import gzip
 import io
 import json
+import lzma
+import zlib
 from dataclasses import dataclass, field
-from typing import IO, TYPE_CHECKING, Any, Final, Protocol
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Final, Literal, cast
 
 from complaint_nlp.errors import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import Callable, Iterator, Sequence
 
-FORMATS: Final = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
+    import pyarrow as pa
+
+FORMATS: Final = {
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".parquet": "parquet",
+    ".xlsx": "xlsx",
+}
+COMPRESSIONS: Final = {".gz": "gzip", ".zst": "zstd", ".xz": "xz"}
+"""Of CSV, TSV and JSONL, by a second ending."""
+_TEXTS: Final = ("csv", "tsv", "jsonl")
 MAX_CELL_CHARS: Final = 1_000_000
 _SAMPLE_BYTES: Final = 200_000
 _BLOCK_BYTES: Final = 1 << 20
+_UNREADABLE: Final = (OSError, EOFError, lzma.LZMAError, zlib.error)
+"""What reading a file raises, compressed or not."""
 _LEAD_BYTE: Final = 0xC0  # from here on a byte begins a character of several bytes in UTF-8
 
 
@@ -55,16 +72,43 @@ codecs.register_error("complaint_nlp.keep_broken", _keep_broken)
 
 
 def format_of(path: Path) -> str:
-    """Return the format a file name stands for.
+    """Return the format a file name stands for; a folder is one of Parquet files.
 
     Raises:
         DataError: the ending is unknown.
     """
-    try:
-        return FORMATS[path.suffix.lower()]
-    except KeyError:
-        msg = f"{path}: unknown file ending {path.suffix!r}; use one of {', '.join(FORMATS)}"
-        raise DataError(msg) from None
+    if path.is_dir():
+        return "parquet"
+    compressed = path.suffix.lower() in COMPRESSIONS
+    suffix = Path(path.stem).suffix if compressed else path.suffix
+    kind = FORMATS.get(suffix.lower())
+    if kind is None or (compressed and kind not in _TEXTS):
+        endings = (
+            f"{', '.join(FORMATS)}; behind {', '.join(f'.{kind}' for kind in _TEXTS)} also {', '.join(COMPRESSIONS)}"
+        )
+        msg = f"{path}: unknown file ending {suffix + path.suffix if compressed else suffix!r}; use one of {endings}"
+        raise DataError(msg)
+    return kind
+
+
+def compression_of(path: Path) -> str | None:
+    """Return how a file is compressed: ``gzip``, ``zstd``, ``xz`` or not at all."""
+    return COMPRESSIONS.get(path.suffix.lower())
+
+
+def open_bytes(path: Path, mode: Literal["rb", "wb"] = "rb") -> IO[bytes]:
+    """Open a file for reading or writing bytes, through its compression."""
+    compression = compression_of(path)
+    if compression == "gzip":
+        return cast("IO[bytes]", gzip.open(path, mode))
+    if compression == "xz":
+        return cast("IO[bytes]", lzma.open(path, mode))
+    if compression == "zstd":
+        import pyarrow as pa
+
+        opened: Any = pa.input_stream(path, compression="zstd") if mode == "rb" else pa.output_stream(path, "zstd")
+        return cast("IO[bytes]", opened)
+    return path.open(mode)
 
 
 def detect_encoding(path: Path) -> str:
@@ -72,7 +116,7 @@ def detect_encoding(path: Path) -> str:
 
     A file that is UTF-8 but for a few broken bytes counts as UTF-8; its broken rows are set aside later.
     """
-    with path.open("rb") as stream:
+    with open_bytes(path) as stream:
         sample = stream.read(_SAMPLE_BYTES)
     if sample.startswith(b"\xef\xbb\xbf"):
         return "utf-8-sig"
@@ -106,20 +150,41 @@ def open_rows(path: Path, encoding: str | None) -> tuple[list[str], Iterator[Row
     try:
         if kind == "parquet":
             return _parquet_rows(path)
+        if kind == "xlsx":
+            from complaint_nlp.batch.excel import excel_rows
+
+            return excel_rows(path)
         chosen = encoding or detect_encoding(path)
+        if not codecs.lookup(chosen)._is_text_encoding:  # noqa: SLF001 - as open() itself asks
+            msg = f"{chosen} is no encoding of text"
+            raise LookupError(msg)  # noqa: TRY301 - as an unknown one
 
         def opened() -> IO[str]:
             # broken bytes survive as lone surrogates, so that only their own row is set aside
-            return path.open(encoding=chosen, errors="complaint_nlp.keep_broken", newline="")
+            return io.TextIOWrapper(open_bytes(path), encoding=chosen, errors="complaint_nlp.keep_broken", newline="")
 
         if kind == "jsonl":
-            return _jsonl_rows(opened)
-        return _csv_rows(path, opened, "\t" if kind == "tsv" else ",")
+            columns, rows = _jsonl_rows(opened)
+        else:
+            columns, rows = _csv_rows(path, opened, "\t" if kind == "tsv" else ",")
+        return columns, _watched(path, rows)
     except (csv.Error, UnicodeError) as error:
         msg = f"{path}: its first line cannot be read: {error}"
         raise DataError(msg) from error
-    except (OSError, LookupError) as error:
+    except (*_UNREADABLE, LookupError) as error:
         msg = f"{path}: cannot be read: {error}"
+        raise DataError(msg) from error
+
+
+def _watched(path: Path, rows: Iterator[Row | Reject]) -> Iterator[Row | Reject]:
+    """Yield rows; say which file it is that cannot be read on, and from where."""
+    number = 0
+    try:
+        for row in rows:
+            number = row.number
+            yield row
+    except _UNREADABLE as error:
+        msg = f"{path}: cannot be read after row {number:,}: {error}"
         raise DataError(msg) from error
 
 
@@ -219,194 +284,94 @@ def _keys(stream: IO[str]) -> list[str]:
 
 
 def estimate_rows(path: Path) -> int:
-    """Return about how many rows a file has: exact for Parquet, lines for text (cells may hold line breaks)."""
-    if format_of(path) == "parquet":
-        import pyarrow.parquet as pq
+    """Return about how many rows a file has: exact for Parquet, lines for text (cells may hold line breaks).
 
-        return int(pq.read_metadata(path).num_rows)
+    0 where it would take as long to find out as to read: compressed text and Excel.
+    """
+    if format_of(path) == "parquet":
+        return int(_dataset(path).count_rows())
+    if format_of(path) == "xlsx" or compression_of(path) is not None:
+        return 0
     with path.open("rb") as stream:
         lines = sum(block.count(b"\n") for block in iter(lambda: stream.read(_BLOCK_BYTES), b""))
     return max(lines - (format_of(path) != "jsonl"), 1)
 
 
-def _parquet_rows(path: Path) -> tuple[list[str], Iterator[Row | Reject]]:
+def column_types(path: Path) -> dict[str, pa.DataType]:
+    """Return the types of a table's columns as far as the file itself tells them: Parquet does."""
+    if format_of(path) != "parquet":
+        return {}
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
+    # values arrive one by one, without what stood behind a dictionary or an extension
+    types = {field.name: field.type for field in _dataset(path).schema}
+    types = {name: kind.value_type if pa.types.is_dictionary(kind) else kind for name, kind in types.items()}
+    return {name: kind for name, kind in types.items() if not isinstance(kind, pa.BaseExtensionType)}
+
+
+def _source_files(path: Path) -> Sequence[Path]:
+    """Return the files a source consists of, in the order of their names."""
+    return sorted(path.rglob("*.parquet")) if path.is_dir() else [path]
+
+
+def _dataset(path: Path) -> Any:  # noqa: ANN401 - pyarrow has no types
+    """Return a Parquet file, or all files of a folder, as one table.
+
+    Raises:
+        DataError: there is no such file, or it is none of Parquet.
+    """
+    import pyarrow as pa
+    import pyarrow.dataset as ds
+
+    files = list(map(str, _source_files(path)))
+    if not files:
+        msg = f"{path}: holds no .parquet files"
+        raise DataError(msg)
     try:
-        file = pq.ParquetFile(path)
-    except (pa.ArrowInvalid, OSError) as error:
+        if not path.is_dir():
+            return ds.dataset(files, format="parquet")
+        return ds.dataset(files, format="parquet", partitioning="hive", partition_base_dir=str(path))
+    except (pa.ArrowException, OSError) as error:
         msg = f"{path}: not a readable Parquet file: {error}"
         raise DataError(msg) from error
 
+
+def _parquet_rows(path: Path) -> tuple[list[str], Iterator[Row | Reject]]:
+    """Return the rows of a file, or of all files of a folder in the order of their names."""
+    import pyarrow as pa
+
+    table = _dataset(path)
+
     def rows() -> Iterator[Row | Reject]:
         number = 0
-        with file:
-            for batch in file.iter_batches(batch_size=1024):
-                for values in batch.to_pylist():
-                    number += 1
-                    yield Row(number, values)
-
-    return list(file.schema_arrow.names), rows()
-
-
-class Encoder(Protocol):
-    """Turns rows of columns into what its :class:`Sink` appends; picklable, for it runs where the labelling is done."""
-
-    def __call__(self, rows: Sequence[dict[str, Any]]) -> Any:  # noqa: ANN401 - str, or rows for Parquet
-        """Return the encoded rows."""
-
-
-@dataclass(frozen=True, slots=True)
-class CsvEncoder:
-    """Lists are joined by ``|``, evidence is JSON."""
-
-    columns: tuple[str, ...]
-    delimiter: str
-
-    def __call__(self, rows: Sequence[dict[str, Any]]) -> str:
-        """Return CSV lines."""
-        stream = io.StringIO()
-        writer = csv.writer(stream, delimiter=self.delimiter)
-        writer.writerows([_cell(row.get(name)) for name in self.columns] for row in rows)
-        return stream.getvalue()
-
-
-def _cell(value: Any) -> Any:  # noqa: ANN401 - any cell
-    formatter = _FORMATTERS.get(type(value))
-    if formatter is not None:
-        return formatter(value)
-    return value.isoformat() if hasattr(value, "isoformat") else value
-
-
-def _list_cell(value: list[Any]) -> str:
-    if value and isinstance(value[0], dict):
-        return json.dumps(value, ensure_ascii=False)
-    return "|".join(map(str, value))
-
-
-_FORMATTERS: Final[dict[type, Callable[[Any], Any]]] = {
-    str: lambda value: value,
-    type(None): lambda value: value,
-    bool: lambda value: "true" if value else "false",
-    float: lambda value: f"{value:.4g}",
-    list: _list_cell,
-    dict: lambda value: json.dumps(value, ensure_ascii=False, default=str),
-}
-
-
-def encode_jsonl(rows: Sequence[dict[str, Any]]) -> str:
-    """Return one JSON object a line, lists as lists."""
-    return "".join(json.dumps(row, ensure_ascii=False, default=_plain) + "\n" for row in rows)
-
-
-def _plain(value: Any) -> str:  # noqa: ANN401 - whatever JSON does not know
-    return str(value.isoformat()) if hasattr(value, "isoformat") else str(value)
-
-
-def keep_rows(rows: Sequence[dict[str, Any]]) -> Sequence[dict[str, Any]]:
-    """Return the rows as they are: Parquet gets its types from all of them together."""
-    return rows
-
-
-class Sink(Protocol):
-    """A file that grows by encoded rows."""
-
-    def write(self, encoded: Any) -> None:  # noqa: ANN401 - what the format's encoder returned
-        """Append encoded rows."""
-
-    def close(self) -> None:
-        """Finish the file."""
-
-
-class TextSink:
-    """A text file.
-
-    Args:
-        path: file to create.
-        encoding: UTF-8, for CSV with the byte order mark that Excel needs.
-        head: what stands before the first row.
-    """
-
-    def __init__(self, path: Path, encoding: str, head: str) -> None:
-        self._stream = path.open("w", encoding=encoding, newline="")
-        self._stream.write(head)
-
-    def write(self, encoded: str) -> None:
-        """Append encoded rows."""
-        self._stream.write(encoded)
-
-    def close(self) -> None:
-        """Finish the file."""
-        self._stream.close()
-
-
-class ParquetSink:
-    """Typed columns: the labels by their schema, the input's own by what its first rows hold.
-
-    Args:
-        path: file to create.
-        own: names of the input's own columns.
-        extra: columns of the user's own tasks, and whether they hold lists.
-    """
-
-    def __init__(self, path: Path, own: Sequence[str], extra: Mapping[str, bool]) -> None:
-        self._path = path
-        self._own = list(own)
-        self._extra = extra
-        self._writer: Any = None
-        self._schema: Any = None
-
-    def write(self, encoded: Sequence[dict[str, Any]]) -> None:
-        """Append rows.
-
-        Raises:
-            DataError: a value does not fit its column.
-        """
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        from complaint_nlp.report import arrow_schema
-
         try:
-            if self._writer is None:
-                fields = []
-                for name in self._own:
-                    kind = pa.array([row.get(name) for row in encoded]).type
-                    fields.append(pa.field(name, pa.string() if pa.types.is_null(kind) else kind))
-                labels = arrow_schema()
-                lists = pa.list_(pa.string())
-                extra = [pa.field(name, lists if several else pa.string()) for name, several in self._extra.items()]
-                self._schema = pa.schema([*fields, *labels, *extra], metadata=labels.metadata)
-                self._writer = pq.ParquetWriter(self._path, self._schema, compression="zstd")
-            self._writer.write_table(pa.Table.from_pylist(list(encoded), schema=self._schema))
-        except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
-            msg = f"a value does not fit the type of its column in Parquet: {error}; write JSONL instead"
+            # one batch ahead is enough, and keeps memory small whatever the files are like
+            for batch in table.to_batches(batch_size=1024, batch_readahead=1, fragment_readahead=1):
+                for found in _values(batch):
+                    number += 1
+                    if isinstance(found, str):
+                        yield Reject(number, "holds bytes that are not text", found)
+                    else:
+                        yield Row(number, found)
+        except (pa.ArrowException, OSError) as error:
+            msg = f"{path}: cannot be read after row {number:,}: {error}"
             raise DataError(msg) from error
 
-    def close(self) -> None:
-        """Finish the file."""
-        if self._writer is None:
-            self.write([])
-        self._writer.close()
+    return list(table.schema.names), rows()
 
 
-def open_output(
-    path: Path, kind: str, own: Sequence[str], labels: Sequence[str], extra: Mapping[str, bool] | None = None
-) -> tuple[Encoder, Sink]:
-    """Return how rows are encoded and where they go.
+def _values(batch: pa.RecordBatch) -> Iterator[dict[str, Any] | str]:
+    """Yield the rows of a batch; of one with a text that is none, what can be shown of it."""
+    import pyarrow as pa
 
-    Args:
-        path: file to create.
-        kind: its format.
-        own: the input's own columns.
-        labels: those of the standard tasks.
-        extra: those of the user's own tasks, and whether they hold lists.
-    """
-    extra = extra or {}
-    if kind == "parquet":
-        return keep_rows, ParquetSink(path, own, extra)
-    if kind == "jsonl":
-        return encode_jsonl, TextSink(path, "utf-8", "")
-    encoder = CsvEncoder((*own, *labels, *extra), "\t" if kind == "tsv" else ",")
-    return encoder, TextSink(path, "utf-8-sig", encoder([{name: name for name in encoder.columns}]))
+    try:
+        yield from batch.to_pylist()
+    except UnicodeDecodeError:
+        for place in range(batch.num_rows):
+            row = batch.slice(place, 1)
+            try:
+                yield row.to_pylist()[0]
+            except UnicodeDecodeError:
+                strings = (pa.string(), pa.large_string())
+                texts = [column.cast(pa.large_binary()) for column in row.columns if column.type in strings]
+                yield "\t".join((text[0].as_py() or b"").decode(errors="replace") for text in texts)

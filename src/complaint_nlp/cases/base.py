@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from complaint_nlp.batch.files import Progress
+    from complaint_nlp.batch.options import Progress
     from complaint_nlp.report import Report
 
 MAX_RESULTS: Final = 1_000

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from complaint_nlp.batch.files import Progress
+    from complaint_nlp.batch.options import Progress
     from complaint_nlp.cases.file import CaseFile, Model
 
 BATCH: Final = 256

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from typing import BinaryIO
 
-    from complaint_nlp.batch.files import Progress
+    from complaint_nlp.batch.options import Progress
     from complaint_nlp.cases.file import CaseFile
 
 _MAX_LINE_BYTES: Final = 4 * MAX_LINE_CHARS

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 MODEL: Final = "encoder.onnx"
 TOKENIZER: Final = "tokenizer.json"
 SETTINGS: Final = "encoder.json"
+VECTORS: Final = "vectors.npz"
+"""What is usual in the vectors; bundles made before version 0.2 have none."""
 _BATCH_TOKENS: Final = 512
 """Padded pieces of a pass: what the caches of a core hold."""
 
@@ -155,6 +157,31 @@ class Encoder:
             msg = f"{bundle.path / MODEL}: its outputs are not 'logits', 'contributions' and 'vectors'"
             raise ModelError(msg)
         self.width = int(outputs[-1].shape[-1])
+        self._usual = self._read_usual(bundle)
+
+    def _read_usual(self, bundle: Bundle) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return (width,) mean and scale of the vectors."""
+        if VECTORS not in bundle.manifest.files:
+            return np.zeros(self.width, dtype=np.float32), np.ones(self.width, dtype=np.float32)
+        arrays = bundle.arrays(VECTORS)
+        found = [arrays[name] for name in ("mean", "scale") if name in arrays]
+        if [array.shape for array in found] != [(self.width,)] * 2 or not all(
+            np.isfinite(array).all() for array in found
+        ):
+            msg = f"{bundle.path / VECTORS}: needs a mean and a scale of {self.width} finite numbers each"
+            raise ModelError(msg)
+        return found[0].astype(np.float32), found[1].astype(np.float32)
+
+    def embed(self, messages: Sequence[NormalizedText]) -> NDArray[np.float32]:
+        """Return (messages, width) vectors whose angles tell how like the meanings are; zeros for empty messages.
+
+        From the mean of a message's piece vectors what all messages share is taken off, and every number is scaled by
+        how much it varies.
+        """
+        mean, scale = self._usual
+        vectors: NDArray[np.float32] = (self.run(messages).vectors - mean) * scale
+        vectors[[not message.text.strip() for message in messages]] = 0.0
+        return vectors
 
     def run(self, messages: Sequence[NormalizedText]) -> EncodedBatch:
         """Return logits and contributions for normalised messages."""

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
+from pathlib import Path  # noqa: TC003 - typer reads annotations
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from complaint_nlp.cli.cases import cases
+from complaint_nlp.cli.label import label
+from complaint_nlp.cli.options import (
+    ModelOption,
+    PlaybookOption,
+    RoutingOption,
+    RulesOption,
+    SpeedOption,
+    chosen_speed,
+)
+
 if TYPE_CHECKING:
-    from complaint_nlp.classify.cascade import Speed
     from complaint_nlp.playbook.strategy.when import Fault
 
 app = typer.Typer(
@@ -22,33 +32,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-ModelOption = Annotated[
-    str, typer.Option("--model", help="Directory of a model bundle, its id on the hub, or 'default'.")
-]
-SpeedOption = Annotated[
-    str | None,
-    typer.Option("--speed", help="fast, balanced (where the model has an encoder the default) or accurate."),
-]
-RoutingOption = Annotated[Path | None, typer.Option("--routing", help="Your own routing file (YAML).")]
-RulesOption = Annotated[Path | None, typer.Option("--safety-rules", help="Your own safety rules (YAML).")]
-PlaybookOption = Annotated[
-    Path | None, typer.Option("--playbook", help="Directory of your own plans and wordings (see docs/handling.md).")
-]
-
 _ENC = "Encoder"
 _HEADS = "Heads for your own labels"
-
-
-def _speed(given: str | None) -> Speed | None:
-    from complaint_nlp.classify.cascade import SPEEDS
-
-    for speed in SPEEDS:
-        if given == speed:
-            return speed
-    if given is None:
-        return None
-    msg = f"--speed {given}: use one of {', '.join(SPEEDS)}"
-    raise typer.BadParameter(msg)
 
 
 def _version(value: bool) -> None:  # noqa: FBT001 - typer calls it so
@@ -97,7 +82,7 @@ def analyze(
         msg = f"--cases {cases}: no such file"
         raise typer.BadParameter(msg)
     analyzer = Analyzer.load(
-        model, routing=routing, safety_rules=safety_rules, playbook=playbook, cases=cases, speed=_speed(speed)
+        model, routing=routing, safety_rules=safety_rules, playbook=playbook, cases=cases, speed=chosen_speed(speed)
     )
     report = analyzer.analyze(text)
     plan = report.plan(chosen)
@@ -160,7 +145,7 @@ def check_reply(
     if message is not None:
         from complaint_nlp.analyzer import Analyzer
 
-        report = Analyzer.load(model, speed=_speed(speed)).analyze(message)
+        report = Analyzer.load(model, speed=chosen_speed(speed)).analyze(message)
     try:
         review = check(draft, report)
     except ValueError as error:
@@ -173,50 +158,8 @@ def check_reply(
         raise typer.Exit(1)
 
 
-@app.command()
-def label(
-    source: Annotated[Path, typer.Argument(help="CSV, TSV, JSONL or Parquet file.")],
-    target: Annotated[Path, typer.Argument(help="File to write: CSV, TSV, JSONL or Parquet by its ending.")],
-    *,
-    text_column: Annotated[str, typer.Option("--text-column", help="Column that holds the message.")] = "text",
-    encoding: Annotated[
-        str | None, typer.Option("--encoding", help="Of a text file; found out when left out (UTF-8, Big5, GB18030).")
-    ] = None,
-    workers: Annotated[int, typer.Option("--workers", min=0, help="Processes; 0: as many as useful.")] = 0,
-    preview: Annotated[int, typer.Option("--preview", min=0, help="Show the first rows as a table.")] = 0,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace TARGET when it exists.")] = False,
-    mask: Annotated[bool, typer.Option("--mask", help="Hide personal data in the message and in evidence.")] = False,
-    model: ModelOption = "default",
-    speed: SpeedOption = None,
-    routing: RoutingOption = None,
-    safety_rules: RulesOption = None,
-) -> None:
-    """Label every row of a file.
-
-    The output has the input's columns followed by the labels; lists are joined by | in CSV. It appears only when it
-    is complete. Rows that cannot be read go to TARGET.rejects.jsonl with the reason.
-    """
-    from complaint_nlp.batch.files import label_file
-    from complaint_nlp.cli.show import print_preview, print_summary, progress_bar
-
-    with progress_bar() as progress:
-        summary = label_file(
-            source,
-            target,
-            text_column=text_column,
-            encoding=encoding,
-            workers=workers,
-            overwrite=overwrite,
-            model=model,
-            speed=_speed(speed),
-            routing=routing,
-            safety_rules=safety_rules,
-            mask=mask,
-            progress=progress,
-        )
-    if preview:
-        print_preview(target, text_column, preview)
-    print_summary(summary)
+app.command()(label)
+app.add_typer(cases)
 
 
 @app.command()
@@ -264,10 +207,6 @@ def train(  # noqa: PLR0913 - every option of a command is an argument
         Path | None,
         typer.Option("--corpus-labels", help="Labels of some of the unlabelled texts by hash.", rich_help_panel=_ENC),
     ] = None,
-    corpus_weight: Annotated[
-        float,
-        typer.Option("--corpus-weight", min=0.0, help="How much these count in the loss.", rich_help_panel=_ENC),
-    ] = 1.0,
     teacher: Annotated[
         Path | None,
         typer.Option("--teacher", help="Bundle that labels the unlabelled texts.", rich_help_panel=_ENC),
@@ -320,7 +259,7 @@ def train(  # noqa: PLR0913 - every option of a command is an argument
             result = train_encoder_bundle(
                 data,
                 out,
-                sources=EncoderSources(base, auxiliary, unlabelled or [], corpus_labels, teacher, corpus_weight),
+                sources=EncoderSources(base, auxiliary, unlabelled or [], corpus_labels, teacher),
                 work=work or out.with_name(f"{out.name}.work"),
                 options=encoder_options(layers, epochs, device, folds_run=folds, heads_only=heads_only),
                 draw_weights=weights,
@@ -375,7 +314,7 @@ def evaluate(
     from complaint_nlp.evaluation import evaluate as run
     from complaint_nlp.labelled import read_labelled
 
-    evaluation = run(Analyzer.load(model, speed=_speed(speed)), read_labelled(data, split=split))
+    evaluation = run(Analyzer.load(model, speed=chosen_speed(speed)), read_labelled(data, split=split))
     if as_json:
         typer.echo(json.dumps(evaluation.to_dict(), ensure_ascii=False, indent=2))
     else:

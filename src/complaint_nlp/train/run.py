@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from complaint_nlp import __version__
 from complaint_nlp.classify.bundle import MANIFEST, open_bundle
 from complaint_nlp.classify.cascade import SPEEDS, AccurateClassifier
@@ -25,6 +23,7 @@ from complaint_nlp.train.linear import LinearOptions, Progress, fit_linear, save
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from complaint_nlp.classify.bundle import Bundle
@@ -102,7 +101,6 @@ class EncoderSources:
         corpus_labels: labels of some of these texts, keyed by their SHA-256; see ``data/README.md``.
         teacher: a bundle with an encoder that labels the unlabelled texts (distillation; with the model's own
             predecessor: self-training); the linear model does when ``None``.
-        corpus_weight: how much a text with corpus labels counts in the encoder's loss, where a message counts 1.
     """
 
     base: str | Path
@@ -110,7 +108,6 @@ class EncoderSources:
     unlabelled: Sequence[str | Path] = ()
     corpus_labels: str | Path | None = None
     teacher: str | Path | None = None
-    corpus_weight: float = 1.0
 
 
 def train_encoder_bundle(
@@ -163,9 +160,7 @@ def train_encoder_bundle(
     auxiliary = None if sources.auxiliary is None else Path(sources.auxiliary)
     workshop = Workshop(sources.base, chosen, Path(work), auxiliary=auxiliary, progress=progress)
     claim_work(Path(work), prepared.messages, sources=sources, options=chosen, linear=linear_options)
-    weights = np.ones(len(prepared.messages), dtype=np.float32)
-    weights[len(weights) - len(further) :] = sources.corpus_weight
-    training = EncoderTraining(prepared.messages, workshop, linear_options, weights, progress)
+    training = EncoderTraining(prepared.messages, workshop, linear_options, progress)
     linear, margins = training.linear(name, prepared.trained_with)
     teaching = None if sources.teacher is None else open_bundle(sources.teacher)
     teacher = None if teaching is None else AccurateClassifier(teaching)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from complaint_nlp.classify.evidence import find_spans
 from complaint_nlp.classify.scores import PRIMARY_EMOTION
 from complaint_nlp.labels import Category, Demand, Emotion, Intent, Need, Subcategory, Urgency
-from complaint_nlp.report import Decision, LabelResult, Span
+from complaint_nlp.report import Decision, LabelResult, LabelScores, Span
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -42,7 +42,7 @@ def label_results(
     return [
         LabelResult(
             labels=tuple(members[index] for index in labels),
-            scores=dict(zip(members, row, strict=True)),
+            scores=LabelScores(members, row),
             confidence=confidence,
             decision=decision,
             evidence=spans,
@@ -61,7 +61,7 @@ def extra_results(answers: Mapping[str, OwnAnswers]) -> list[dict[str, LabelResu
         columns[name] = [
             LabelResult(
                 labels=tuple(own.values[index] for index in labels),
-                scores=dict(zip(own.values, row, strict=True)),
+                scores=LabelScores(own.values, row),
                 confidence=confidence,
                 decision=decision,
             )

@@ -145,6 +145,10 @@ class Router:
             inform=tuple(departments[name].get(language) for name in inform),
         )
 
+    def respond_by(self, urgency: Urgency, received_at: datetime) -> datetime:
+        """Return when the first answer to a message of this urgency is due, in UTC; ``received_at`` has a zone."""
+        return self._due(received_at.astimezone(UTC), urgency)[0]
+
     def _due_afresh(self, received_at: datetime, urgency: Urgency) -> tuple[datetime, float]:
         """Return when the first answer is due, and how many hours that is after reception."""
         hours = self.table.respond_within_hours[urgency]

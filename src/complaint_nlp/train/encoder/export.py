@@ -95,8 +95,10 @@ def export_onnx(network: MultiTaskEncoder, outputs: int) -> bytes:
         return target.read_bytes()
 
 
-def run_onnx(model: bytes, data: TokenizedSet, *, padding: int, batch_tokens: int = 4096) -> NDArray[np.float32]:
-    """Return (texts, outputs) logits of an exported model."""
+def run_onnx(
+    model: bytes, data: TokenizedSet, *, padding: int, batch_tokens: int = 4096, output: str = "logits"
+) -> NDArray[np.float32]:
+    """Return (texts, outputs) logits of an exported model, or another of its outputs that has a row per text."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -105,10 +107,10 @@ def run_onnx(model: bytes, data: TokenizedSet, *, padding: int, batch_tokens: in
     result: NDArray[np.float32] | None = None
     for batch in batches(data, tokens=batch_tokens, padding=padding):
         inputs = {"input_ids": batch.input_ids.numpy(), "attention_mask": batch.attention_mask.numpy()}
-        (logits,) = session.run(["logits"], inputs)
+        (given,) = session.run([output], inputs)
         if result is None:
-            result = np.zeros((len(data), logits.shape[1]), dtype=np.float32)
-        result[batch.rows] = logits
+            result = np.zeros((len(data), given.shape[1]), dtype=np.float32)
+        result[batch.rows] = given
     return result if result is not None else np.zeros((0, 0), dtype=np.float32)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from complaint_nlp.classify.bundle import open_bundle, write_bundle
 from complaint_nlp.classify.cascade import BLEND, BLEND_CALIBRATION, CASCADE, CascadeSettings, sureness
 from complaint_nlp.classify.decide import CALIBRATION, Decider, parse_calibration
-from complaint_nlp.classify.encoder import MODEL, SETTINGS, TOKENIZER, EncoderSettings
+from complaint_nlp.classify.encoder import MODEL, SETTINGS, TOKENIZER, VECTORS, EncoderSettings
 from complaint_nlp.classify.linear import ARRAYS, LinearClassifier, probabilities_from_margins
 from complaint_nlp.evaluation import evaluate_labels
 from complaint_nlp.labels import TASKS
@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from complaint_nlp.train.linear import Targets
 
 _COMPARED: Final = 2500
+_LEAST_DEVIATION: Final = 1e-4
 _LOSS_OF_BALANCED: Final = 0.005
 _OUT_OF_FOLD: Final = "linear_out_of_fold.npy"
 
@@ -96,7 +97,6 @@ class EncoderTraining:
         messages: the training data.
         workshop: base, heads and work folder.
         linear_options: how the linear model is trained, and how messages count for calibration.
-        weights: (messages,) how much each counts in the encoder's loss.
         progress: told what is going on.
     """
 
@@ -105,11 +105,9 @@ class EncoderTraining:
         messages: Sequence[LabelledMessage],
         workshop: Workshop,
         linear_options: LinearOptions,
-        weights: NDArray[np.float32],
         progress: Progress = silent,
     ) -> None:
         self.messages = messages
-        self.weights = weights
         self.workshop = workshop
         self.linear_options = linear_options
         self.progress = progress
@@ -148,7 +146,8 @@ class EncoderTraining:
             teacher: labels them; the linear model when ``None``.
         """
         shop = self.workshop
-        data = shop.labelled(self.normalized, self.targets, self.weights)
+        weights = np.ones(len(self.messages), dtype=np.float32)
+        data = shop.labelled(self.normalized, self.targets, weights)
         teacher = teacher or LinearClassifier(linear)
         labelled = frozenset(message.text for message in self.messages)
         rows, logits = [], []
@@ -174,7 +173,8 @@ class EncoderTraining:
         exported = export_onnx(network, OUTPUTS)
         sample = data.subset(order[:_COMPARED])
         check = compare(shop.logits(network, sample), run_onnx(exported, sample, padding=shop.padding))
-        return TrainedEncoder(self._files(exported, blend), blend, check)
+        vectors = run_onnx(exported, sample, padding=shop.padding, output="vectors")
+        return TrainedEncoder({**self._files(exported, blend), VECTORS: vector_scale(vectors)}, blend, check)
 
     def _blend(
         self,
@@ -223,6 +223,16 @@ class EncoderTraining:
             BLEND_CALIBRATION: json.dumps(blend.thresholds, indent=1).encode() + b"\n",
             CASCADE: CascadeSettings(sure=blend.sure).model_dump_json(indent=1).encode() + b"\n",
         }
+
+
+def vector_scale(vectors: NDArray[np.float32]) -> bytes:
+    """Return the file that says what is usual in every number of an encoder's vectors: (width,) mean and 1 / deviation.
+
+    The means of token vectors of any two texts are nearly the same; what tells texts apart is what differs from that.
+    """
+    content = io.BytesIO()
+    np.savez(content, mean=vectors.mean(axis=0), scale=1.0 / np.maximum(vectors.std(axis=0), _LEAST_DEVIATION))
+    return content.getvalue()
 
 
 def choose_sureness(
