@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 COUNTED: Final = ("status", "intent", "category", "urgency", "emotion", "department")
 """Columns whose values are counted."""
-_REMEMBERED: Final = 20_000
+_REMEMBERED: Final = 5_000
 """Messages whose labels a process remembers, so that the same text is not labelled twice."""
 
 
