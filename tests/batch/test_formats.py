@@ -2,6 +2,7 @@
 
 import csv
 import json
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from complaint_nlp import DataError
 from complaint_nlp.batch import LabelSummary
 from complaint_nlp.batch import label as label_file
 from complaint_nlp.batch.files import read_rows
-from complaint_nlp.batch.formats import FORMATS, MAX_CELL_CHARS, detect_encoding, format_of
+from complaint_nlp.batch.formats import FORMATS, MAX_CELL_CHARS, Reject, Row, detect_encoding, format_of, open_rows
 from complaint_nlp.labels import TASKS
 from complaint_nlp.report import arrow_schema
 
@@ -162,6 +163,43 @@ def test_newlines_within_quotes_are_part_of_the_message(tmp_path: Path, newline:
     summary, found = label(path)
     assert [row["text"] for row in found] == [text, TRADITIONAL]
     assert summary.rejected == 0
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_a_quotation_mark_that_is_never_closed_costs_only_its_own_line(tmp_path: Path, newline: str) -> None:
+    path = tmp_path / "in.csv"
+    lines = [
+        "id,text",
+        f"1,{SIMPLIFIED}",
+        f'2,"{TRADITIONAL}',
+        f"3,{MIXED}",
+        "4,壞了,多一格",
+        f'5,"{MIXED}{newline}又來"',
+    ]
+    path.write_bytes((newline.join(lines[:5]) + newline).encode())
+    summary, found = label(path)
+    assert [row["id"] for row in found] == ["1", "3"]
+    assert rejected(summary) == [
+        (2, "a quotation mark is never closed"),
+        (4, "3 cells where the header has 2"),
+    ]
+    path.write_bytes((newline.join(lines[:3]) + newline).encode())  # nothing stands behind it
+    summary, found = label(path, out="again.csv")
+    assert [row["id"] for row in found] == ["1"]
+    assert rejected(summary) == [(2, "a quotation mark is never closed")]
+
+
+def test_an_open_quotation_mark_in_a_long_file_costs_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "in.csv"
+    rows = [f"{i},手機壞了{i}" for i in range(MAX_CELL_CHARS // 4)]
+    path.write_text("\n".join(["id,text", '0,"開頭的引號', *rows]), encoding="utf-8")
+    _, read_again = open_rows(path, None)
+    first = next(read_again)
+    assert isinstance(first, Reject)
+    assert "field limit" in first.reason
+    assert first.content == '0,"開頭的引號'
+    assert [row.values["id"] for row in islice(read_again, 3) if isinstance(row, Row)] == ["0", "1", "2"]
+    assert sum(isinstance(row, Row) for row in read_again) == len(rows) - 3
 
 
 def test_nul_bytes_are_dropped_and_the_row_kept(tmp_path: Path) -> None:

@@ -9,14 +9,15 @@ import io
 import json
 import lzma
 import zlib
+from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Final, Literal, cast
+from typing import IO, TYPE_CHECKING, Any, Final, Literal, Self, cast
 
 from complaint_nlp.errors import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     import pyarrow as pa
 
@@ -191,32 +192,38 @@ def _watched(path: Path, rows: Iterator[Row | Reject]) -> Iterator[Row | Reject]
 def _csv_rows(path: Path, opened: Callable[[], IO[str]], delimiter: str) -> tuple[list[str], Iterator[Row | Reject]]:
     csv.field_size_limit(MAX_CELL_CHARS)
 
-    def cells_of(stream: IO[str]) -> Any:  # noqa: ANN401 - the csv module's reader has no name
-        return csv.reader((line.replace("\0", "") for line in stream), delimiter=delimiter)
+    def cells_of(lines: Iterable[str]) -> Any:  # noqa: ANN401 - the csv module's reader has no name
+        return csv.reader(lines, delimiter=delimiter)
 
     with opened() as stream:
-        header = _checked_header(path, next(cells_of(stream), []))
+        header = _checked_header(path, next(cells_of(_Lines(stream)), []))
 
     def rows() -> Iterator[Row | Reject]:
         number = 0
         with opened() as stream:
-            reader = cells_of(stream)
+            lines = _Lines(stream)
+            reader = cells_of(lines)
             next(reader)
             while True:
                 number += 1
-                line = reader.line_num + 1
+                lines.begin()
+                line = lines.number + 1
                 try:
                     cells = next(reader)
                 except StopIteration:
                     return
                 except csv.Error as error:
-                    yield Reject(number, f"not readable as CSV: {error}", "", line)
+                    yield Reject(number, f"not readable as CSV: {error}", lines.again(), line)
+                    reader = cells_of(lines)
                     continue
                 if not cells:
                     number -= 1  # a blank line is no row
                     continue
                 content = delimiter.join(cells)
-                if len(cells) != len(header):
+                if lines.is_cut_off:
+                    yield Reject(number, "a quotation mark is never closed", lines.again(), line)
+                    reader = cells_of(lines)
+                elif len(cells) != len(header):
                     yield Reject(number, f"{len(cells)} cells where the header has {len(header)}", content, line)
                 elif _is_broken(content):
                     yield Reject(number, "holds bytes that are not text in the file's encoding", content, line)
@@ -224,6 +231,49 @@ def _csv_rows(path: Path, opened: Callable[[], IO[str]], delimiter: str) -> tupl
                     yield Row(number, dict(zip(header, cells, strict=True)), line)
 
     return header, rows()
+
+
+class _Lines:
+    """The lines of a CSV file, of which those of a row that turned out broken can be read again.
+
+    Args:
+        stream: an open file.
+
+    Attributes:
+        number: how many lines have been handed out.
+        is_cut_off: whether the file ended within the row that is being read.
+    """
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream = stream
+        self._waiting: deque[str] = deque()
+        self._row: list[str] = []
+        self.number = 0
+        self.is_cut_off = False
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> str:
+        line = self._waiting.popleft() if self._waiting else next(self._stream, None)
+        if line is None:
+            self.is_cut_off = bool(self._row)
+            raise StopIteration
+        line = line.replace("\0", "")
+        self._row.append(line)
+        self.number += 1
+        return line
+
+    def begin(self) -> None:
+        """Note that a row begins here."""
+        self._row, self.is_cut_off = [], False
+
+    def again(self) -> str:
+        """Return the first line of the row that was read last; what follows it is read as rows of its own."""
+        first, *rest = self._row or [""]
+        self._waiting.extendleft(reversed(rest))
+        self.number -= len(rest)
+        return first.rstrip("\r\n")
 
 
 def _checked_header(path: Path, header: list[str]) -> list[str]:

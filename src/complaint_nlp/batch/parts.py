@@ -50,8 +50,11 @@ class Part:
         """Set a row aside."""
         # masked before it is cut: half a number would not be known as one
         content = str(masked(row.content[: 2 * _MAX_REJECT_CHARS])) if mask else row.content
-        record = {"row": row.number, "reason": row.reason, "content": content[:_MAX_REJECT_CHARS]}
-        self._rejects.append(json.dumps(record, ensure_ascii=True))
+        content = content[:_MAX_REJECT_CHARS]
+        record = {"row": row.number, "reason": row.reason, "content": content}
+        # bytes that are no text stand there as lone surrogates, which UTF-8 cannot hold
+        broken = any("\ud800" <= char <= "\udfff" for char in content)
+        self._rejects.append(json.dumps(record, ensure_ascii=broken))
 
     def write(self, encoded: object, counts: Counts, read: int, rejected: int) -> None:
         """Append encoded rows, after which ``read`` rows of the source are done and ``rejected`` set aside."""

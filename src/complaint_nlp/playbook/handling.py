@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from complaint_nlp.errors import ConfigError
 from complaint_nlp.facts.find import find_facts
-from complaint_nlp.facts.missing import missing
+from complaint_nlp.facts.missing import Missing, missing
 from complaint_nlp.playbook.key_words import key_words
 from complaint_nlp.playbook.messages.writer import Messages, Occasion
 from complaint_nlp.playbook.strategy.plan import Case, Impact, Strategy, StrategyPlan
@@ -102,7 +102,9 @@ class Handling:
     def missing(self, report: Report, reading: Reading) -> tuple[str, ...]:
         """Return what the message leaves open; see :attr:`Report.missing`."""
         lacking = missing(reading.facts, reading.message, report.category.labels, report.subcategory.labels)
-        return tuple(thing.value for thing in lacking)
+        # a demand that the model reads may be said in words that no list has
+        known = {Missing.WANTED} if report.demands.labels else set()
+        return tuple(thing.value for thing in lacking if thing not in known)
 
     def plan(self, report: Report, reading: Reading, fault: Fault) -> Strategy:
         """Return how to handle the case; see :meth:`Report.plan`."""

@@ -4,22 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import yaml
-
-from complaint_nlp.errors import ConfigError
+from complaint_nlp.playbook.layers import Layers
 from complaint_nlp.playbook.messages.schema import MattersFile, MessageFile, OffersFile, WordsFile
 
-# an override is merged and described in the same way as one of the strategy files
-from complaint_nlp.playbook.strategy.files import RawMapping, check_merged, merge
-from complaint_nlp.resources import builtin, load_yaml
-
 if TYPE_CHECKING:
-    from pydantic import BaseModel
+    from pathlib import Path
 
-_FOLDER = "playbook/messages"
+    from pydantic import BaseModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +37,7 @@ _SCHEMAS: dict[str, type[BaseModel]] = {
     "offers": OffersFile,
     "words": WordsFile,
 }
+_LAYERS = Layers("playbook/messages", _SCHEMAS, "file of the messages")
 
 
 def load_message_files(directory: str | Path | None = None) -> MessageFiles:
@@ -59,49 +53,9 @@ def load_message_files(directory: str | Path | None = None) -> MessageFiles:
         ConfigError: the directory does not exist or holds a YAML file of another name, or a merged file is wrong. The
             message names the file, the line, the key and the reason.
     """
-    if directory is None:
-        return _shipped_files()
-    own = _own_files(Path(directory))
-    checked: dict[str, Any] = {}
-    for name, schema in _SCHEMAS.items():
-        if name not in own:
-            checked[name] = getattr(_shipped_files(), name)
-            continue
-        checked[name] = check_merged(merge(_shipped(name), load_yaml(own[name], RawMapping).root), schema, own[name])
-    return MessageFiles(**checked)
+    return _shipped_files() if directory is None else MessageFiles(**_LAYERS.load(directory)[0])
 
 
 @cache
 def _shipped_files() -> MessageFiles:
-    checked: dict[str, Any] = {
-        name: check_merged(_shipped(name), schema, builtin(f"{_FOLDER}/{name}.yaml"))
-        for name, schema in _SCHEMAS.items()
-    }
-    return MessageFiles(**checked)
-
-
-@cache
-def _shipped(name: str) -> dict[str, Any]:
-    """Return the content of a shipped file, read by the fast parser where PyYAML has it."""
-    source = builtin(f"{_FOLDER}/{name}.yaml").read_text(encoding="utf-8")
-    loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    content: dict[str, Any] = yaml.load(source, Loader=loader)  # noqa: S506 - either of them is a safe loader
-    # an override's keys come as text; a number here would stand beside its replacement
-    return _text_keys(content)
-
-
-def _text_keys(content: dict[Any, Any]) -> dict[str, Any]:
-    return {str(key): _text_keys(value) if isinstance(value, dict) else value for key, value in content.items()}
-
-
-def _own_files(directory: Path) -> dict[str, Path]:
-    if not directory.is_dir():
-        msg = f"{directory}: not a directory"
-        raise ConfigError(msg)
-    found = {path.stem: path for path in sorted(directory.iterdir()) if path.suffix in (".yaml", ".yml")}
-    for name, path in found.items():
-        if name not in _SCHEMAS:
-            known = ", ".join(f"{each}.yaml" for each in _SCHEMAS)
-            msg = f"{path}: no file of the messages has this name; use one of {known}"
-            raise ConfigError(msg)
-    return found
+    return MessageFiles(**_LAYERS.load(None)[0])
