@@ -81,7 +81,7 @@ $(VENV)/.lint: $(VENV)/.test
 	@echo "making .venv-pure ..."
 	@$(PYTHON) -m venv .venv-pure
 	@.venv-pure/bin/python -m pip --disable-pip-version-check --quiet install -c constraints.txt \
-		opencc-python-reimplemented numpy pypinyin PyYAML pydantic pytest hypothesis
+		opencc-python-reimplemented ahocorasick_rs numpy pypinyin PyYAML pydantic pytest hypothesis
 	@.venv-pure/bin/python -m pip --disable-pip-version-check --quiet install --no-deps -e . && touch $@
 
 clean:

@@ -13,7 +13,7 @@ from complaint_nlp.classify.cascade import Cascade, Speed
 from complaint_nlp.classify.encoder import MODEL, VECTORS, Encoder
 from complaint_nlp.errors import ModelError
 from complaint_nlp.hub import COMMIT_MESSAGE, push_bundle, resolve_model, save_bundle
-from complaint_nlp.labels import TASKS, Intent, Language, Urgency
+from complaint_nlp.labels import Intent, Language, Urgency
 from complaint_nlp.playbook.handling import Handling
 from complaint_nlp.playbook.handling import playbook as open_playbook
 from complaint_nlp.report import Decision, LabelResult, Report, Status
@@ -326,7 +326,7 @@ class Analyzer:
         for answers in self._cascade.answer(messages):
             rows = answers.rows.tolist()
             group = [messages[row] for row in rows]
-            columns = {name: label_results(name, group, answers.scores, answers.decided[name]) for name in TASKS}
+            columns = label_results(group, answers.scores, answers.decided)
             for i, row in enumerate(rows):
                 results = {name: column[i] for name, column in columns.items()}
                 reports[row] = self._report(messages[row], results, received_at)

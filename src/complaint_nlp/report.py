@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeVar
 
 from complaint_nlp.errors import ConfigError
 from complaint_nlp.labels import TASKS, Category, Demand, Emotion, Intent, Need, Subcategory, Urgency
+from complaint_nlp.text.chars import is_broken
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -341,7 +342,7 @@ class Report:
         content = self.to_dict()
         written = json.dumps(content, ensure_ascii=False, indent=indent)
         # half a surrogate pair is no character and could not be written as UTF-8
-        broken = any("\ud800" <= char <= "\udfff" for char in self.text)
+        broken = is_broken(self.text)
         return json.dumps(content, indent=indent) if broken else written
 
     def to_columns(self, *, mask: bool = False) -> dict[str, Any]:

@@ -47,7 +47,7 @@ def from_words(
     classifier: LinearClassifier, messages: list[NormalizedText], head: str, value: int
 ) -> NDArray[np.float64]:
     attribution = classifier.predict(messages).attribution
-    tokens = attribution.token_weights(head, np.full(len(messages), value))
+    tokens = attribution.token_weights({head: np.full(len(messages), value)})[head]
     return np.bincount(tokens.rows, weights=tokens.weights, minlength=len(messages)).astype(float)
 
 
@@ -79,7 +79,9 @@ def test_words_signals_and_bias_sum_to_the_log_odds(
 def test_tokens_cover_every_message_and_nothing_else(
     classifier: LinearClassifier, messages: list[NormalizedText]
 ) -> None:
-    tokens = classifier.predict(messages).attribution.token_weights("category", np.zeros(len(messages), np.int64))
+    tokens = classifier.predict(messages).attribution.token_weights({"category": np.zeros(len(messages), np.int64)})[
+        "category"
+    ]
     for row, message in enumerate(messages):
         mine = tokens.rows == row
         starts, ends = tokens.starts[mine], tokens.ends[mine]
@@ -91,9 +93,9 @@ def test_tokens_cover_every_message_and_nothing_else(
 def test_a_message_without_a_value_has_no_weights(classifier: LinearClassifier, messages: list[NormalizedText]) -> None:
     chosen = np.where(np.arange(len(messages)) % 2 == 0, 0, -1)
     attribution = classifier.predict(messages).attribution
-    tokens = attribution.token_weights("needs", chosen)
+    tokens = attribution.token_weights({"needs": chosen})["needs"]
     assert not tokens.weights[tokens.rows % 2 == 1].any()
-    full = attribution.token_weights("needs", np.zeros(len(messages), np.int64))
+    full = attribution.token_weights({"needs": np.zeros(len(messages), np.int64)})["needs"]
     even = tokens.rows % 2 == 0
     np.testing.assert_allclose(tokens.weights[even], full.weights[even], atol=1e-9)
     assert [len(spans) for spans in find_spans(messages, tokens)][1::2] == [0] * (len(messages) // 2)

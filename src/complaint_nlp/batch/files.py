@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from complaint_nlp.batch.options import Progress
     from complaint_nlp.batch.outputs import Output
 
-_CHUNK: Final = 128
+_CHUNK: Final = 256
 _MAX_WORKERS: Final = 16
 
 

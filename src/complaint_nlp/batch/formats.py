@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final, Literal, Self, cast
 
 from complaint_nlp.errors import DataError
+from complaint_nlp.text.chars import is_broken
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -225,7 +226,7 @@ def _csv_rows(path: Path, opened: Callable[[], IO[str]], delimiter: str) -> tupl
                     reader = cells_of(lines)
                 elif len(cells) != len(header):
                     yield Reject(number, f"{len(cells)} cells where the header has {len(header)}", content, line)
-                elif _is_broken(content):
+                elif is_broken(content):
                     yield Reject(number, "holds bytes that are not text in the file's encoding", content, line)
                 else:
                     yield Row(number, dict(zip(header, cells, strict=True)), line)
@@ -287,10 +288,6 @@ def _checked_header(path: Path, header: list[str]) -> list[str]:
     return header
 
 
-def _is_broken(text: str) -> bool:
-    return any("\ud800" <= char <= "\udfff" for char in text)
-
-
 def _jsonl_rows(opened: Callable[[], IO[str]]) -> tuple[list[str], Iterator[Row | Reject]]:
     with opened() as stream:
         columns = _keys(stream)
@@ -300,7 +297,7 @@ def _jsonl_rows(opened: Callable[[], IO[str]]) -> tuple[list[str], Iterator[Row 
             for number, line in enumerate(stream, 1):
                 if not line.strip():
                     continue
-                if _is_broken(line):
+                if is_broken(line):
                     yield Reject(
                         number, "holds bytes that are not text in the file's encoding", line.rstrip("\n"), number
                     )
@@ -312,7 +309,7 @@ def _jsonl_rows(opened: Callable[[], IO[str]]) -> tuple[list[str], Iterator[Row 
                     continue
                 if not isinstance(values, dict):
                     yield Reject(number, "not a JSON object", line.rstrip("\n"), number)
-                elif "\\u" in line and _is_broken(json.dumps(values, ensure_ascii=False)):
+                elif "\\u" in line and is_broken(json.dumps(values, ensure_ascii=False)):
                     yield Reject(number, "holds half a character (a lone surrogate)", line.rstrip("\n"), number)
                 else:
                     yield Row(number, values, number)

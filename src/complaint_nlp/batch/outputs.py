@@ -43,7 +43,9 @@ class CsvEncoder:
         """Return CSV lines."""
         stream = io.StringIO()
         writer = csv.writer(stream, delimiter=self.delimiter)
-        writer.writerows([cell(row.get(name)) for name in self.columns] for row in rows)
+        for row in rows:
+            values = map(row.get, self.columns)
+            writer.writerow([value if value is None or type(value) is str else cell(value) for value in values])
         return stream.getvalue()
 
 
@@ -57,9 +59,11 @@ def cell(value: Any) -> Any:  # noqa: ANN401 - any cell
 
 def _list_cell(value: list[Any]) -> str:
     if value and isinstance(value[0], dict):
-        return json.dumps(value, ensure_ascii=False)
+        return _JSON.encode(value)
     return "|".join(map(str, value))
 
+
+_JSON: Final = json.JSONEncoder(ensure_ascii=False)
 
 _FORMATTERS: Final[dict[type, Callable[[Any], Any]]] = {
     str: lambda value: value,

@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from complaint_nlp.batch.columns import masked
+from complaint_nlp.text.chars import is_broken
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,7 +54,7 @@ class Part:
         content = content[:_MAX_REJECT_CHARS]
         record = {"row": row.number, "reason": row.reason, "content": content}
         # bytes that are no text stand there as lone surrogates, which UTF-8 cannot hold
-        broken = any("\ud800" <= char <= "\udfff" for char in content)
+        broken = is_broken(content)
         self._rejects.append(json.dumps(record, ensure_ascii=broken))
 
     def write(self, encoded: object, counts: Counts, read: int, rejected: int) -> None:

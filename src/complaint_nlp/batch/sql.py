@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from complaint_nlp.batch.formats import Reject, Row
 from complaint_nlp.batch.sql_location import Location, is_sql, parse_location
 from complaint_nlp.errors import DataError
+from complaint_nlp.text.chars import is_broken
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -241,14 +242,10 @@ def _checked(number: int, row: Any, columns: Sequence[str]) -> Row | Reject:  # 
     if isinstance(row, str):
         return Reject(number, f"cannot be read: {row}", "")
     values = dict(zip(columns, row, strict=False))
-    if any(isinstance(value, str) and not value.isascii() and _is_broken(value) for value in values.values()):
+    if any(isinstance(value, str) and not value.isascii() and is_broken(value) for value in values.values()):
         content = json.dumps({name: str(value) for name, value in values.items()})
         return Reject(number, "holds bytes that are not text in UTF-8", content)
     return Row(number, values)
-
-
-def _is_broken(text: str) -> bool:
-    return any("\ud800" <= char <= "\udfff" for char in text)
 
 
 def _jsonable(value: Any) -> Any:  # noqa: ANN401 - a value of a key

@@ -196,15 +196,21 @@ class _Rows:
         self._rows = rows
         self._messages = messages
 
-    def token_weights(self, head: str, chosen: NDArray[np.int64]) -> TokenWeights:
-        everywhere = np.full(self._messages, -1, dtype=np.int64)
-        everywhere[self._rows] = chosen
-        tokens = self._whole.token_weights(head, everywhere)
+    def token_weights(self, chosen: Mapping[str, NDArray[np.int64]]) -> dict[str, TokenWeights]:
+        everywhere = {head: np.full(self._messages, -1, dtype=np.int64) for head in chosen}
+        for head, values in chosen.items():
+            everywhere[head][self._rows] = values
         place = np.full(self._messages, -1, dtype=np.int64)
         place[self._rows] = np.arange(len(self._rows))
-        rows = place[tokens.rows]
-        mine = rows >= 0
-        return TokenWeights(tokens.weights[mine], rows[mine], tokens.starts[mine], tokens.ends[mine])
+        return {
+            head: _of_rows(tokens, place[tokens.rows]) for head, tokens in self._whole.token_weights(everywhere).items()
+        }
+
+
+def _of_rows(tokens: TokenWeights, rows: NDArray[np.int64]) -> TokenWeights:
+    """Return the tokens whose message has a new number, with it."""
+    mine = rows >= 0
+    return TokenWeights(tokens.weights[mine], rows[mine], tokens.starts[mine], tokens.ends[mine])
 
 
 def _blend(bundle: Bundle, logits: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -16,7 +16,7 @@ from complaint_nlp.classify.scores import TokenWeights
 from complaint_nlp.errors import ModelError, validation_problems
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -82,14 +82,17 @@ class EncoderAttribution:
     def __init__(self, batch: EncodedBatch) -> None:
         self._batch = batch
 
-    def token_weights(self, head: str, chosen: NDArray[np.int64]) -> TokenWeights:
-        """Return how much every word adds to the logit of its message's chosen value.
+    def token_weights(self, chosen: Mapping[str, NDArray[np.int64]]) -> dict[str, TokenWeights]:
+        """Return how much every word adds to the logits of its message's chosen values.
 
         Pieces are no units that a reader knows: what those of a word add is summed up.
 
         Where exactly one value applies, what speaks for its rivals is taken off, each as likely as it is: that is the
         change of the log-odds.
         """
+        return {head: self._weights(head, values) for head, values in chosen.items()}
+
+    def _weights(self, head: str, chosen: NDArray[np.int64]) -> TokenWeights:
         batch = self._batch
         columns = head_slices()[head]
         values = chosen[batch.rows]

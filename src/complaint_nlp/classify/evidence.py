@@ -29,21 +29,22 @@ def find_spans(messages: Sequence[NormalizedText], tokens: TokenWeights) -> list
 
     Neighbouring strong words are joined. A span's weight is its share of all positive evidence in the message, 0 to 1.
     """
-    spans: list[tuple[Span, ...]] = [()] * len(messages)
     if not len(tokens.weights):
-        return spans
+        return [()] * len(messages)
     positive = np.maximum(tokens.weights, 0.0)
-    strongest = np.zeros(len(messages))
-    np.maximum.at(strongest, tokens.rows, positive)
-    everything = np.bincount(tokens.rows, weights=positive, minlength=len(messages))
-    strong = (positive > 0) & (positive >= _TOKEN_FLOOR * strongest[tokens.rows])
-    chosen = np.flatnonzero(strong)
+    begins = np.flatnonzero(np.diff(tokens.rows, prepend=-1))
+    strongest = np.maximum.reduceat(positive, begins)
+    floor = np.where(strongest > 0, _TOKEN_FLOOR * strongest, np.inf)
+    chosen = np.flatnonzero(positive >= np.repeat(floor, np.diff(np.append(begins, len(positive)))))
     if not len(chosen):
-        return spans
+        return [()] * len(messages)
+    everything = np.zeros(len(messages))
+    everything[tokens.rows[begins]] = np.add.reduceat(positive, begins)
     # a run goes on while the next strong token is the next token of the same message
-    begins = np.flatnonzero(np.concatenate(([True], (np.diff(chosen) != 1) | (np.diff(tokens.rows[chosen]) != 0))))
+    chosen_rows = tokens.rows[chosen]
+    begins = np.flatnonzero(np.concatenate(([True], (np.diff(chosen) != 1) | (np.diff(chosen_rows) != 0))))
     sums = np.add.reduceat(positive[chosen], begins)
-    rows = tokens.rows[chosen[begins]]
+    rows = chosen_rows[begins]
     starts = tokens.starts[chosen[begins]]
     ends = tokens.ends[chosen[np.append(begins[1:], len(chosen)) - 1]]
     share = sums / everything[rows]
@@ -61,17 +62,20 @@ def _best_of_each(
     ends: NDArray[np.int64],
     share: NDArray[np.float64],
 ) -> list[tuple[Span, ...]]:
-    found: list[list[Span]] = [[] for _ in messages]
-    for row, first, last, weight in zip(rows.tolist(), starts.tolist(), ends.tolist(), share.tolist(), strict=True):
-        spans, message = found[row], messages[row]
-        if len(spans) == MAX_SPANS:
-            continue
-        text, start, end = message.text, first, last
+    # rows are sorted: a message's spans stand together, and only the first few of them are taken
+    begins = np.flatnonzero(np.diff(rows, prepend=-1))
+    few = np.arange(len(rows)) - np.repeat(begins, np.diff(np.append(begins, len(rows)))) < MAX_SPANS
+    found: list[tuple[Span, ...]] = [()] * len(messages)
+    columns = (rows[few], starts[few], ends[few], np.round(share[few], 4))
+    for row, start, end, weight in zip(*(column.tolist() for column in columns), strict=True):
+        message = messages[row]
+        text = message.text
         if text[start] in _TRIM or text[end - 1] in _TRIM:
-            start, end = _trimmed(text, start, end)
-        begin, stop = (start, end) if message.is_aligned else message.to_original(start, end)
-        spans.append(Span(begin, stop, message.original[begin:stop], round(weight, 4)))
-    return [tuple(spans) for spans in found]
+            start, end = _trimmed(text, start, end)  # noqa: PLW2901 - the same place, drawn tighter
+        if not message.is_aligned:
+            start, end = message.to_original(start, end)  # noqa: PLW2901 - the same place in the original
+        found[row] += (Span(start, end, message.original[start:end], weight),)
+    return found
 
 
 def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:

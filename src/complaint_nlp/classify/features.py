@@ -117,33 +117,32 @@ class Vocabulary:
 
     def __init__(self, keys: NDArray[np.uint64]) -> None:
         self.keys = keys
-        # keys are evenly spread, so their leading bits lead almost to the right place
-        self._bits = max(len(keys).bit_length(), 1)
-        edges = np.arange((1 << self._bits) + 1, dtype=np.uint64) << np.uint64(64 - self._bits)
-        bounds = np.searchsorted(keys, edges[:-1]).astype(np.int32)
-        self._first = bounds
-        self._probes = int(np.diff(bounds, append=len(keys)).max()) if len(keys) else 0
+        # a last key that is no hash's, so that every look beyond the end finds something
+        self._padded = np.append(keys, ~np.uint64(0))
+        # keys are evenly spread, so their leading bits lead almost to the right place: four buckets a key, so that
+        # most hashes are known or unknown after one look
+        bits = max(len(keys).bit_length(), 1) + 2
+        self._shift = np.uint64(64 - bits)
+        in_bucket = np.bincount((keys >> self._shift).astype(np.int64), minlength=1 << bits)
+        self._first = (np.cumsum(in_bucket) - in_bucket).astype(np.int32)
 
     def __len__(self) -> int:
         return len(self.keys)
 
     def columns(self, hashes: NDArray[np.uint64]) -> NDArray[np.int32]:
         """Return the column of every hash, -1 where it is unknown."""
-        found = np.full(len(hashes), -1, dtype=np.int32)
-        if not len(self.keys):
-            return found
-        guess = self._first[(hashes >> np.uint64(64 - self._bits)).astype(np.int64)]
-        pending = np.arange(len(hashes))
-        for _ in range(self._probes):
-            inside = guess < len(self.keys)
-            pending, guess = pending[inside], guess[inside]
-            key, wanted = self.keys[guess], hashes[pending]
+        guess = np.take(self._first, (hashes >> self._shift).astype(np.int64), mode="clip")
+        key = np.take(self._padded, guess, mode="clip")
+        found = np.where(key == hashes, guess, np.int32(-1))
+        pending = np.flatnonzero(key < hashes)
+        guess, wanted = guess[pending] + 1, hashes[pending]
+        while len(pending):
+            key = np.take(self._padded, guess, mode="clip")
             hit = key == wanted
             found[pending[hit]] = guess[hit]
             further = key < wanted
-            pending, guess = pending[further], guess[further] + 1
-            if not len(pending):
-                break
+            pending, guess, wanted = pending[further], guess[further] + 1, wanted[further]
+        found[found == len(self.keys)] = -1
         return found
 
 

@@ -6,7 +6,6 @@ every occurrence of a feature adds, and what an occurrence adds belongs to the c
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -18,7 +17,7 @@ from complaint_nlp.errors import ModelError
 from complaint_nlp.labels import TASKS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -89,40 +88,41 @@ class LinearAttribution:
         self._outputs = weights.shape[1]
         self._row_scale = row_scale
 
-    @cached_property
-    def _occurrences(self) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int32]]:
-        """Where every occurrence's row of weights begins, what a weight is worth per character, and its end."""
+    def token_weights(self, chosen: Mapping[str, NDArray[np.int64]]) -> dict[str, TokenWeights]:
+        """Return how much every token adds to the log-odds of its message's chosen values."""
         encoded = self._encoded
-        first = encoded.columns.astype(np.int64) * self._outputs
-        worth = self._row_scale[encoded.columns] * encoded.share / encoded.lengths
-        return first, worth.astype(np.float32), encoded.starts + encoded.lengths
-
-    @cached_property
-    def _tokens(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-        """Row, start and end of every token, the latter two counted within its message."""
-        encoded = self._encoded
+        ends = np.append(encoded.tokens[1:], encoded.offsets[-1:])
         rows = np.searchsorted(encoded.offsets, encoded.tokens, side="right") - 1
         begin = encoded.offsets[rows]
-        ends = np.append(encoded.tokens[1:], encoded.offsets[-1])
-        return rows, encoded.tokens - begin, ends - begin
+        table = (self._shares(ends - encoded.tokens) @ self._added(chosen)).astype(np.float64)
+        result = {}
+        for weights, (head, values) in zip(table.T, chosen.items(), strict=True):
+            weights[values[rows] < 0] = 0.0
+            result[head] = TokenWeights(weights, rows, encoded.tokens - begin, ends - begin)
+        return result
 
-    def token_weights(self, head: str, chosen: NDArray[np.int64]) -> TokenWeights:
-        """Return how much every token adds to the log-odds of its message's chosen value."""
+    def _added(self, chosen: Mapping[str, NDArray[np.int64]]) -> NDArray[np.float32]:
+        """Return (occurrences, heads) what every character of an occurrence adds to the chosen values' log-odds."""
+        encoded, slices = self._encoded, head_slices()
+        outputs = [np.maximum(values, 0) + slices[head].start for head, values in chosen.items()]
+        output = np.stack(outputs, axis=1).astype(np.int32)
+        first = encoded.columns * np.int32(self._outputs)
+        worth = self._row_scale[encoded.columns] * encoded.share / encoded.lengths
+        # "clip" only spares the check of places that are right by their making
+        places = first[:, None] + np.take(output, encoded.rows, axis=0, mode="clip")
+        added: NDArray[np.float32] = np.take(self._flat_weights, places, mode="clip").astype(np.float32)
+        added *= worth[:, None]
+        return added
+
+    def _shares(self, sizes: NDArray[np.int64]) -> sparse.csc_array:
+        """Return (tokens, occurrences) how many characters of every occurrence stand in every token."""
         encoded = self._encoded
-        total = int(encoded.offsets[-1])
-        if not total:
-            empty = np.zeros(0, dtype=np.int64)
-            return TokenWeights(np.zeros(0), empty, empty, empty)
-        first, worth, ends = self._occurrences
-        output = np.where(chosen >= 0, chosen + head_slices()[head].start, 0)
-        added = self._flat_weights[first + output[encoded.rows]] * worth
-        # every covered character gets its part: +part at the start, -part after the end, summed up
-        steps = np.bincount(encoded.starts, weights=added, minlength=total + 1)
-        steps -= np.bincount(ends, weights=added, minlength=total + 1)
-        rows, starts, stops = self._tokens
-        weights = np.add.reduceat(np.cumsum(steps)[:total], encoded.tokens)
-        weights[chosen[rows] < 0] = 0.0
-        return TokenWeights(weights, rows, starts, stops)
+        token_of = np.repeat(np.arange(len(sizes), dtype=np.int32), sizes)
+        lengths = encoded.lengths
+        bounds = np.concatenate(([0], np.cumsum(lengths))).astype(np.int32)
+        covered = np.arange(bounds[-1], dtype=np.int32) - np.repeat(bounds[:-1] - encoded.starts, lengths)
+        ones = np.ones(len(covered), dtype=np.float32)
+        return sparse.csc_array((ones, np.take(token_of, covered), bounds), shape=(len(sizes), len(lengths)))
 
 
 class LinearClassifier:

@@ -37,12 +37,12 @@ class Scores:
 class Attribution(Protocol):
     """Traces a score back to the words of the messages."""
 
-    def token_weights(self, head: str, chosen: NDArray[np.int64]) -> TokenWeights:
-        """Return how much every token speaks for the value ``chosen`` of its message.
+    def token_weights(self, chosen: Mapping[str, NDArray[np.int64]]) -> dict[str, TokenWeights]:
+        """Return, for every head asked about, how much each token speaks for the value chosen for its message.
 
         Args:
-            head: a key of :attr:`Scores.probabilities`.
-            chosen: (messages,) index of a value of the head, -1 for messages without one.
+            chosen: by head, a key of :attr:`Scores.probabilities`, (messages,) index of a value of it, -1 for messages
+                without one.
         """
         ...
 

@@ -74,6 +74,7 @@ def analyze(
     from complaint_nlp.cli.show import print_report
     from complaint_nlp.cli.show_handling import print_handling, print_similar
     from complaint_nlp.report import Status
+    from complaint_nlp.text.chars import is_broken
 
     chosen = _fault(fault)
     if text is None:
@@ -89,7 +90,7 @@ def analyze(
     shown = report.masked() if mask else report
     if as_json:
         content = {**shown.to_dict(), "strategy": None if plan is None else plan.to_dict()}
-        typer.echo(json.dumps(content, ensure_ascii=_is_broken(text), indent=2))
+        typer.echo(json.dumps(content, ensure_ascii=is_broken(text), indent=2))
     else:
         print_report(shown)
         if plan is not None:
@@ -104,11 +105,6 @@ def _standard_input(what: str) -> str:
     if sys.stdin.isatty():
         typer.echo(f"Type the {what}, end with Ctrl-D:", err=True)
     return sys.stdin.buffer.read().decode("utf-8", errors="replace")
-
-
-def _is_broken(text: str) -> bool:
-    """Return whether ``text`` holds half a surrogate pair, which cannot be written as UTF-8."""
-    return any("\ud800" <= char <= "\udfff" for char in text)
 
 
 def _fault(given: str) -> Fault:

@@ -1,6 +1,8 @@
-"""Character classes that several steps share, as the inside of a regular-expression class."""
+"""Character classes that several steps share, as the inside of a regular-expression class; broken characters."""
 
-__all__ = ["BOPOMOFO", "EMOJI", "HAN", "KANA_HANGUL"]
+import re
+
+__all__ = ["BOPOMOFO", "EMOJI", "HAN", "KANA_HANGUL", "is_broken"]
 
 HAN = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\u3005\u3007\U00020000-\U000323af"
 BOPOMOFO = "\u3105-\u312f\u31a0-\u31bf"
@@ -12,3 +14,10 @@ EMOJI = (
     "\u25aa\u25ab\u25b6\u25c0\u25fb-\u25fe\u2600-\u27bf\u2934\u2935\u2b05-\u2b07\u2b1b\u2b1c\u2b50\u2b55"
     "\u3030\u303d\u3297\u3299\U0001f000-\U0001faff"
 )
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def is_broken(text: str) -> bool:
+    """Return whether `text` holds half a surrogate pair, which is no character and cannot be written as UTF-8."""
+    return _SURROGATE.search(text) is not None

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from complaint_nlp.text.offsets import Edit
 from complaint_nlp.text.resources import regional_words, script_chars, word_list
 from complaint_nlp.text.types import Region
+from complaint_nlp.text.words import WordFinder
 
 __all__ = ["Hit", "find_words", "map_words", "settle_region"]
 
@@ -22,48 +23,22 @@ class Hit(NamedTuple):
     region: str
 
 
-class _Index(NamedTuple):
-    """Every listed word by its first two characters, longest first, and a coarse search for such pairs."""
-
-    pairs: re.Pattern[str]
-    starts: dict[str, tuple[str, ...]]
-    words: dict[str, tuple[str, str]]
-
-
 @cache
-def _index() -> _Index:
-    """Return the index of regional words and hints; built at the first use."""
+def _finder() -> tuple[WordFinder, list[tuple[str, str]]]:
+    """Return the search for regional words and hints, and mainland word and region of each; built at the first use."""
     words = {
         word: ("", region)
         for kind, region in (("hint_tw", "TW"), ("hint_hk", "HK"), ("hint_cn", "CN"), ("keep", "none"))
         for word in word_list(kind)
     }
     words.update({word.term: (word.mainland, word.region) for word in regional_words().values()})
-    starts: dict[str, tuple[str, ...]] = {}
-    for word in sorted(words, key=len, reverse=True):
-        starts[word[:2]] = (*starts.get(word[:2], ()), word)
-    first = "".join(sorted({re.escape(pair[0]) for pair in starts}))
-    second = "".join(sorted({re.escape(pair[1]) for pair in starts}))
-    return _Index(re.compile(f"[{first}](?=[{second}])"), starts, words)
+    return WordFinder(words), list(words.values())
 
 
 def find_words(text: str) -> list[Hit]:
     """Return the listed words of `text`, the longest at each place, in order."""
-    pairs, starts, words = _index()
-    hits: list[Hit] = []
-    end = 0
-    # the pattern lets few places through; the dictionary decides at those
-    for match in pairs.finditer(text):
-        at = match.start()
-        pair = text[at : at + 2]
-        if pair not in starts or at < end:
-            continue
-        for word in starts[pair]:
-            if text.startswith(word, at):
-                end = at + len(word)
-                hits.append(Hit(at, end, *words[word]))
-                break
-    return hits
+    finder, meanings = _finder()
+    return [Hit(start, end, *meanings[word]) for word, start, end in finder.find(text)]
 
 
 def settle_region(taiwan: int, hong_kong: int, hits: list[Hit]) -> Region | None:

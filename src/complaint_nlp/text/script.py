@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from complaint_nlp.text.chars import HAN, KANA_HANGUL
 from complaint_nlp.text.resources import script_chars, word_list
 from complaint_nlp.text.types import Region, Script
+from complaint_nlp.text.words import WordFinder
 
 if TYPE_CHECKING:
     from complaint_nlp.text.result import NormalizedText
@@ -97,14 +98,14 @@ def is_settled(text: str) -> bool:
 
 
 @cache
-def _evidence_words() -> re.Pattern[str]:
+def _evidence_words() -> WordFinder:
     """Return the search for words in common characters that the mainland does not use."""
-    return re.compile("|".join(map(re.escape, sorted(word_list("evidence"), key=lambda word: (-len(word), word)))))
+    return WordFinder(sorted(word_list("evidence")))
 
 
 def _has_evidence(text: str) -> bool:
     """Return whether signs other than the script's own characters tell of traditional writing."""
-    return _EVIDENCE.search(text) is not None or _evidence_words().search(text) is not None
+    return _EVIDENCE.search(text) is not None or bool(_evidence_words().find(text))
 
 
 def has_simplified(text: str) -> bool:

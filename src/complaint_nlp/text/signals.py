@@ -6,6 +6,7 @@ from functools import cache
 from complaint_nlp.text.chars import EMOJI, HAN
 from complaint_nlp.text.resources import word_list
 from complaint_nlp.text.types import Mark, Signals
+from complaint_nlp.text.words import WordFinder
 
 __all__ = ["find_signals"]
 
@@ -74,12 +75,11 @@ def _kaomoji(text: str) -> tuple[Mark, ...]:
 
 
 @cache
-def _word_pattern(kind: str) -> re.Pattern[str]:
-    """Return the alternation of a short word list, longest first."""
-    words = sorted(word_list(kind), key=lambda word: (-len(word), word))
-    return re.compile("|".join(map(re.escape, words)))
+def _finder(kind: str) -> WordFinder:
+    """Return the search for a word list."""
+    return WordFinder(sorted(word_list(kind)))
 
 
 def _words(kind: str, text: str) -> tuple[Mark, ...]:
     """Return the listed words of one kind."""
-    return _marks(_word_pattern(kind), text)
+    return tuple(Mark(text[start:end], start, end) for _, start, end in _finder(kind).find(text))

@@ -12,6 +12,9 @@ from complaint_nlp.report import Decision, LabelResult, LabelScores, Span
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from complaint_nlp.classify.decide import Decided
     from complaint_nlp.classify.heads import OwnAnswers
     from complaint_nlp.classify.scores import Scores
@@ -31,25 +34,24 @@ _MEMBERS: Final[dict[str, tuple[Any, ...]]] = {
 
 
 def label_results(
-    name: str, messages: Sequence[NormalizedText], scores: Scores, decided: Decided
+    messages: Sequence[NormalizedText], scores: Scores, decided: Mapping[str, Decided]
+) -> dict[str, list[LabelResult[Any]]]:
+    """Return the answers to every task with their evidence, one per message."""
+    heads = {name: PRIMARY_EMOTION if name == "emotion" else name for name in decided}
+    tokens = scores.attribution.token_weights({heads[name]: one.primary for name, one in decided.items()})
+    return {
+        name: _results(_MEMBERS[name], one, scores.probabilities[name], find_spans(messages, tokens[heads[name]]))
+        for name, one in decided.items()
+    }
+
+
+def _results(
+    members: tuple[Any, ...], decided: Decided, table: NDArray[np.float32], evidence: Sequence[tuple[Span, ...]]
 ) -> list[LabelResult[Any]]:
-    """Return the answers to the task ``name`` with their evidence, one per message."""
-    members = _MEMBERS[name]
-    head = PRIMARY_EMOTION if name == "emotion" else name
-    evidence = find_spans(messages, scores.attribution.token_weights(head, decided.primary))
-    table = scores.probabilities[name].tolist()
-    confidences = decided.confidence.tolist()
+    columns = (decided.labels, table.tolist(), decided.confidence.tolist(), decided.decisions, evidence)
     return [
-        LabelResult(
-            labels=tuple(members[index] for index in labels),
-            scores=LabelScores(members, row),
-            confidence=confidence,
-            decision=decision,
-            evidence=spans,
-        )
-        for labels, row, confidence, decision, spans in zip(
-            decided.labels, table, confidences, decided.decisions, evidence, strict=True
-        )
+        LabelResult(tuple([members[index] for index in labels]), LabelScores(members, row), confidence, decision, spans)
+        for labels, row, confidence, decision, spans in zip(*columns, strict=True)
     ]
 
 

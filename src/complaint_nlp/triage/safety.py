@@ -16,6 +16,7 @@ from pydantic import AfterValidator, Field
 from complaint_nlp.labels import Urgency
 from complaint_nlp.report import UrgencyReason
 from complaint_nlp.resources import Localized, Strict, Text, builtin, load_yaml
+from complaint_nlp.text.words import WordFinder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -84,17 +85,17 @@ class SafetyRules:
         self.file = load_yaml(path if path is not None else builtin("triage/safety_rules.yaml"), SafetyRuleFile)
         # one look for all first words: nearly every message is done after it
         first_words = {word for rule in self.file.rules for word in rule.groups[0]}
-        self._any_first_word = _alternation(first_words)
-        self._finders = [[_alternation(group) for group in rule.groups] for rule in self.file.rules]
+        self._any_first_word = WordFinder(sorted(first_words))
+        self._finders = [[WordFinder(dict.fromkeys(group)) for group in rule.groups] for rule in self.file.rules]
 
     def find(self, message: NormalizedText, language: Language = "zh-Hant") -> tuple[UrgencyReason, ...]:
         """Return the reasons to raise the urgency of ``message``, the most urgent first."""
         text = message.text
-        if self._any_first_word.search(text) is None:
+        if not self._any_first_word.find(text):
             return ()
         reasons: list[UrgencyReason] = []
         for sentence_start, sentence in _sentences(text):
-            if self._any_first_word.search(sentence) is None:
+            if not self._any_first_word.find(sentence):
                 continue
             for rule, finders in zip(self.file.rules, self._finders, strict=True):
                 hit = self._fires(rule, finders, sentence)
@@ -105,11 +106,11 @@ class SafetyRules:
                 reasons.append(UrgencyReason(rule.id, rule.level, rule.reason.get(language), start, end, words))
         return tuple(sorted(reasons, key=lambda reason: (-reason.level.rank, reason.start)))
 
-    def _fires(self, rule: SafetyRule, finders: list[re.Pattern[str]], sentence: str) -> tuple[int, int] | None:
+    def _fires(self, rule: SafetyRule, finders: list[WordFinder], sentence: str) -> tuple[int, int] | None:
         """Return the range of ``sentence`` that makes ``rule`` fire."""
         found: list[list[tuple[int, int]]] = []
         for finder in finders:
-            spans = [match.span() for match in finder.finditer(sentence)][:20]
+            spans = [(start, end) for _, start, end in finder.find(sentence)[:20]]
             if not spans:
                 return None
             found.append(spans)
@@ -133,10 +134,6 @@ class SafetyRules:
             return True
         before = sentence[max(0, first - _SUPPOSITION_REACH) : first]
         return not rule.supposed_too and any(word in before for word in self.file.suppositions)
-
-
-def _alternation(words: set[str] | tuple[str, ...]) -> re.Pattern[str]:
-    return re.compile("|".join(re.escape(word) for word in sorted(words, key=lambda word: (-len(word), word))))
 
 
 def _sentences(text: str) -> list[tuple[int, str]]:

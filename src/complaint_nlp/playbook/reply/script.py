@@ -10,6 +10,7 @@ from complaint_nlp.playbook.reply.phrases import Hit, without_overlaps
 from complaint_nlp.playbook.reply.text import customer_script
 from complaint_nlp.playbook.reply.types import ReplyRule
 from complaint_nlp.text import Region, Script
+from complaint_nlp.text.chars import is_broken
 from complaint_nlp.text.regional import find_words
 from complaint_nlp.text.resources import script_chars
 from complaint_nlp.text.script import has_simplified, leans_traditional
@@ -102,7 +103,7 @@ def mixed_runs(reply: Reply, report: Report | None) -> list[tuple[int, int]]:
 def rewritten(text: str, script: Script, region: Region | None) -> str | None:
     """Return ``text``, cut after 200 characters, in another script; ``None`` where the converter cannot."""
     text = text[:_SHOWN] + ("…" if len(text) > _SHOWN else "")
-    if any("\ud800" <= char <= "\udfff" for char in text) or "\x00" in text:
+    if is_broken(text) or "\x00" in text:
         return None
     config = "t2s" if script is Script.SIMPLIFIED else _OPENCC.get(region, "s2tw")
     return _convert(text, config)

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Literal
 
+from complaint_nlp.text.chars import is_broken
+
 Severity = Literal["low", "medium", "high"]
 
 
@@ -106,5 +108,5 @@ class ReplyReview:
         content = self.to_dict()
         written = json.dumps(content, ensure_ascii=False, indent=indent)
         # half a surrogate pair is no character and could not be written as UTF-8
-        broken = any("\ud800" <= char <= "\udfff" for char in written)
+        broken = is_broken(written)
         return json.dumps(content, indent=indent) if broken else written
