@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from complaint_nlp import Analyzer, DataError, ModelError
@@ -103,9 +104,22 @@ def test_an_actor_takes_tables_in_any_pieces(analyzer: Analyzer, ray: Any) -> No
         assert (nothing.num_rows, nothing.schema) == (0, actor(pieces).schema)
 
 
-def test_no_rows_give_no_rows(ray: Any) -> None:
-    # Ray hands no empty block to any function, so that it does not learn the columns either
-    assert labelled(ray.data.from_arrow(table().slice(0, 0))).count() == 0
+def test_files_without_rows_give_the_columns_all_the_same(ray: Any, tmp_path: Path) -> None:
+    pq.write_table(table().slice(0, 0), tmp_path / "empty.parquet")
+    found = labelled(ray.data.read_parquet(str(tmp_path)))
+    assert found.count() == 0
+    assert found.schema().names == ["id", "text", "input_intent", "branch", *column_names()]
+
+
+def test_files_are_read_even_where_the_actors_could_take_every_core(
+    ray: Any, analyzer: Analyzer, tmp_path: Path
+) -> None:
+    given = table()
+    for i in range(0, given.num_rows, 4):
+        pq.write_table(given.slice(i, 4), tmp_path / f"{i:03}.parquet")
+    assert ray.cluster_resources()["CPU"] == 1
+    found = by_id(labelled(ray.data.read_parquet(str(tmp_path)), concurrency=1))
+    assert found == single_machine(analyzer, given)
 
 
 def test_an_own_model_and_own_rules_travel_to_the_workers(ray: Any, tmp_path: Path) -> None:

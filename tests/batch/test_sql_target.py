@@ -25,10 +25,10 @@ from database import (  # noqa: F401 - fixtures
 )
 
 from complaint_nlp import DataError
-from complaint_nlp.batch import label
+from complaint_nlp.batch import files, label
 from complaint_nlp.batch.files import read_rows
 from complaint_nlp.batch.sql_output import SqlOutput
-from complaint_nlp.report import arrow_schema
+from complaint_nlp.report import arrow_schema, column_names
 
 
 def test_labels_are_the_same_from_a_table_as_from_a_file(base: Base) -> None:
@@ -50,6 +50,17 @@ def test_labels_are_the_same_from_a_table_as_from_a_file(base: Base) -> None:
     assert [{**row, "escalate": row["escalate"] and bool(row["escalate"])} for row in written] == wanted
     assert [row["status"] for row in found] == ["ok"] * 4 + ["empty", "empty"] + [found[6]["status"], "ok"]
     assert [row["script"] for row in found[:2]] == ["traditional", "simplified"]
+
+
+def test_several_workers_write_the_table_that_one_writes(base: Base, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "_CHUNK", 20)
+    source = base.messages([f"第{i}件：{TEXTS[i % 4]}" for i in range(200)])
+    for workers in (1, 2):
+        label(source, base.table(f"by_{workers}"), workers=workers, speed="fast")
+    columns = ", ".join(["id", "text", *(name for name in column_names() if name != "respond_by")])
+    one, two = (base.all(f"SELECT {columns} FROM by_{workers} ORDER BY id") for workers in (1, 2))  # noqa: S608 - our own
+    assert one == two
+    assert [row[0] for row in two] == list(range(1, 201))
 
 
 def test_label_names_and_odd_names_in_the_table_are_kept(base: Base) -> None:

@@ -47,7 +47,8 @@ def label(
             of this call, when ``None``, however late and however often the rows are computed.
         mask: hide personal data in the message and in the words taken from it.
         concurrency: how many actors, each on one core, or the fewest and the most; from one to as many as there is room
-            for, when ``None``.
+            for, when ``None``. Where they would take all cores there are, they ask for a little less each, so that one
+            core's worth is left for reading.
 
     Raises:
         DataError: there is no such column, it stands there twice, or it holds no text; when the columns are not known
@@ -56,7 +57,7 @@ def label(
         ConfigError: a rule file is wrong.
         ValueError: there is no such ``speed``, or ``concurrency`` is not positive.
     """
-    import ray  # type: ignore[import-not-found,unused-ignore]
+    import ray.data  # type: ignore[import-not-found,unused-ignore]
 
     prepared = prepare(
         text_column=text_column,
@@ -68,17 +69,19 @@ def label(
         mask=mask,
     )
     known = _known_schema(ds)
-    if known is not None:
-        labelled_schema(known, prepared.analyzer, text_column=text_column)
+    columns = None if known is None else labelled_schema(known, prepared.analyzer, text_column=text_column)
     # in the object store, from where every machine fetches it once
     parcel = None if prepared.parcel is None else ray.put(prepared.parcel.read_bytes())
-    return ds.map_batches(
+    labelled = ds.map_batches(
         Labeler,
         fn_constructor_args=(prepared.order, [parcel]),
         batch_format="pyarrow",
         batch_size=ROWS,
         compute=_pool(concurrency),
+        num_cpus=_share_of_a_core(concurrency, ray.cluster_resources().get("CPU", 1.0)),
     )
+    # Ray calls nobody for a block without rows: a dataset without any would have no columns
+    return labelled if columns is None else labelled.union(ray.data.from_arrow(columns.empty_table()))
 
 
 class Labeler:
@@ -118,6 +121,12 @@ def _pool(concurrency: int | tuple[int, int] | None) -> Any:  # noqa: ANN401 - R
         return ActorPoolStrategy(size=concurrency)
     fewest, most = concurrency
     return ActorPoolStrategy(min_size=fewest, max_size=most)
+
+
+def _share_of_a_core(concurrency: int | tuple[int, int] | None, cores: float) -> float:
+    """Return how much of a core to ask for each actor: with all cores taken none is left to read the data, for ever."""
+    fewest = 1 if concurrency is None else concurrency if isinstance(concurrency, int) else concurrency[0]
+    return min(1.0, max(cores - 1.0, 0.0) / max(fewest, 1))
 
 
 def _known_schema(ds: Dataset) -> pa.Schema | None:
