@@ -24,7 +24,8 @@ ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
 PAGES = [
     README,
-    *(ROOT / "docs" / name for name in ("handling.md", "batch.md", "cluster.md")),
+    *(ROOT / "docs" / f"{name}.md" for name in ("handling", "batch", "cluster", "evaluation", "corrections")),
+    *(ROOT / "docs" / f"{name}.md" for name in ("insights", "insights-page", "serve", "desk")),
     *sorted((ROOT / "docs" / "cookbook").glob("*.md")),
 ]
 _FENCE = re.compile(

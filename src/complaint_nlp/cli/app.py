@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from complaint_nlp.cli.cases import cases
+from complaint_nlp.cli.evaluate import evaluate
 from complaint_nlp.cli.label import label
 from complaint_nlp.cli.options import (
     ModelOption,
@@ -19,6 +20,9 @@ from complaint_nlp.cli.options import (
     SpeedOption,
     chosen_speed,
 )
+from complaint_nlp.cli.report import report as report_page
+from complaint_nlp.cli.review import drift, review
+from complaint_nlp.cli.serve import serve
 
 if TYPE_CHECKING:
     from complaint_nlp.playbook.strategy.when import Fault
@@ -169,6 +173,15 @@ def train(  # noqa: PLR0913 - every option of a command is an argument
     model: Annotated[
         str, typer.Option("--model", help="linear, encoder (a linear one as well), or heads (for your own labels).")
     ] = "linear",
+    from_model: Annotated[
+        str | None,
+        typer.Option(
+            "--from", help="Bundle to go on from, or 'default': it learns from DATA and must not get worse on TEST."
+        ),
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="With --from: write the model even if it is worse than the one before.")
+    ] = False,
     test: Annotated[
         list[Path] | None, typer.Option("--test", help="Labelled messages to measure the result on; may be repeated.")
     ] = None,
@@ -223,9 +236,6 @@ def train(  # noqa: PLR0913 - every option of a command is an argument
         Path | None,
         typer.Option("--labels", help="Label file (YAML) that names your tasks and values.", rich_help_panel=_HEADS),
     ] = None,
-    from_model: Annotated[
-        str, typer.Option("--from", help="Bundle to put the heads on, or 'default'.", rich_help_panel=_HEADS)
-    ] = "default",
     text_column: Annotated[
         str, typer.Option("--text-column", help="Column that holds the message.", rich_help_panel=_HEADS)
     ] = "text",
@@ -236,7 +246,14 @@ def train(  # noqa: PLR0913 - every option of a command is an argument
 
     common: dict[str, Any] = {"test": test or [], "overwrite": overwrite, "seed": seed}
     if model == "heads":
-        _train_heads(data, out, labels, {**common, "from_model": from_model, "name": name, "text_column": text_column})
+        common["from_model"] = from_model or "default"
+        _train_heads(data, out, labels, {**common, "name": name, "text_column": text_column})
+        return
+    if from_model is not None:
+        if model != "linear":
+            msg = f"--from goes on from a bundle as it is; leave out --model {model}"
+            raise DataError(msg)
+        _go_on(data, out, {**common, "from_model": from_model, "force": force, "name": name})
         return
     from complaint_nlp.train.run import EncoderSources, encoder_options, train_bundle, train_encoder_bundle
 
@@ -267,6 +284,17 @@ def train(  # noqa: PLR0913 - every option of a command is an argument
     typer.echo(f"bundle written to {out} (hash {result.bundle.hash[:12]})", err=True)
 
 
+def _go_on(data: list[Path], out: Path, options: dict[str, Any]) -> None:
+    from complaint_nlp.cli.show import progress_bar
+    from complaint_nlp.cli.show_evaluation import print_changes
+    from complaint_nlp.train.go_on import go_on
+
+    with progress_bar() as progress:
+        result = go_on(data, out, progress=progress, **options)
+    print_changes(result.changes, result.messages)
+    typer.echo(f"bundle written to {out} (hash {result.bundle.hash[:12]})", err=True)
+
+
 def _train_heads(data: list[Path], out: Path, labels: Path | None, options: dict[str, Any]) -> None:
     from complaint_nlp.cli.show import print_evaluation, progress_bar
     from complaint_nlp.errors import DataError
@@ -292,29 +320,11 @@ def _draw_weight(item: str) -> tuple[str, int]:
     return pattern, int(number)
 
 
-@app.command()
-def evaluate(
-    data: Annotated[list[Path], typer.Argument(help="JSONL, CSV or TSV with labelled messages.")],
-    *,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
-    by_value: Annotated[bool, typer.Option("--by-value/--by-task", help="Show every value, or only the tasks.")] = True,
-    split: Annotated[
-        str | None, typer.Option("--split", help="Only messages of this split (messages without one are taken too).")
-    ] = None,
-    model: ModelOption = "default",
-    speed: SpeedOption = None,
-) -> None:
-    """Compare a model's answers with labelled messages: a table per task and value."""
-    from complaint_nlp.analyzer import Analyzer
-    from complaint_nlp.cli.show import print_evaluation
-    from complaint_nlp.evaluation import evaluate as run
-    from complaint_nlp.labelled import read_labelled
-
-    evaluation = run(Analyzer.load(model, speed=chosen_speed(speed)), read_labelled(data, split=split))
-    if as_json:
-        typer.echo(json.dumps(evaluation.to_dict(), ensure_ascii=False, indent=2))
-    else:
-        print_evaluation(", ".join(map(str, data)), evaluation, by_value=by_value)
+app.command()(evaluate)
+app.command("report")(report_page)
+app.add_typer(review)
+app.command()(drift)
+app.command()(serve)
 
 
 @app.command()

@@ -223,25 +223,8 @@ def print_summary(summary: LabelSummary) -> None:
         console.print(f"[yellow]{summary.rejected:,} rows set aside[/yellow] → {where}")
 
 
-def print_evaluation(title: str, evaluation: Evaluation, *, by_value: bool = False) -> None:
-    """Print the figures of an evaluation."""
-    console = Console()
-    table = Table(title=f"{escape(title)} ({evaluation.messages:,} messages)")
-    for column in ("task", "macro-F1", "micro-F1", "exact", "kappa", "messages"):
-        table.add_column(column, justify="left" if column == "task" else "right")
-    for name, score in evaluation.tasks.items():
-        kappa = "" if score.kappa is None else f"{score.kappa:.3f}"
-        row = (f"{score.macro_f1:.3f}", f"{score.micro_f1:.3f}", f"{score.exact_match:.3f}", kappa)
-        table.add_row(name, *row, f"{score.messages:,}")
-    console.print(table)
-    if not by_value:
-        return
-    detail = Table()
-    for column in ("task", "value", "precision", "recall", "F1", "support"):
-        detail.add_column(column, justify="left" if column in ("task", "value") else "right")
-    for name, score in evaluation.tasks.items():
-        for value, figures in score.values.items():
-            numbers = (f"{figures.precision:.3f}", f"{figures.recall:.3f}", f"{figures.f1:.3f}")
-            detail.add_row(name, value, *numbers, f"{figures.support:,}")
-        detail.add_section()
-    console.print(detail)
+def print_evaluation(title: str, evaluation: Evaluation, *, by_value: bool = False, intervals: bool = False) -> None:
+    """Print the figures of an evaluation; with ``intervals`` the macro-F1 has its 95 % bootstrap interval."""
+    from complaint_nlp.cli.show_evaluation import print_figures
+
+    print_figures(title, evaluation, by_value=by_value, intervals=intervals)

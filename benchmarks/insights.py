@@ -1,0 +1,82 @@
+"""Time of the insights of a large table: ``python benchmarks/insights.py --rows 1000000``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from complaint_nlp.insights import Insights
+
+MESSAGES = Path(__file__).parents[1] / "data" / "messages.jsonl"
+CLAUSES = 5
+
+
+def table(rows: int, seed: int = 0) -> pd.DataFrame:
+    """Return labelled messages of two years: clauses of our own messages in new mixtures, a tenth of them copies."""
+    with MESSAGES.open(encoding="utf-8") as lines:
+        own = [json.loads(line) for line in lines]
+    clauses = [clause for item in own for clause in item["text"].replace("。", "，").split("，") if len(clause) > 4]
+    generator = np.random.default_rng(seed)
+    drawn = generator.integers(0, len(clauses), (rows, CLAUSES))
+    texts = ["，".join(clauses[place] for place in places) for places in drawn.tolist()]
+    copies = generator.choice(rows, rows // 10, replace=False)
+    for place in copies.tolist():
+        texts[place] = f"{texts[place % 1000]}，訂單{place:09d}"
+    labels = [own[place] for place in generator.integers(0, len(own), rows).tolist()]
+    received = np.datetime64("2024-01-01") + generator.integers(0, 2 * 365 * 1440, rows).astype("timedelta64[m]")
+    received.sort()
+    hours = generator.exponential(30, rows)
+    columns: dict[str, Any] = {
+        name: [item.get(name) for item in labels] for name in ("intent", "urgency", "intensity", "category", "emotion")
+    }
+    return pd.DataFrame(
+        {
+            "received_at": received,
+            "text": texts,
+            "product": [f"P{place:03d}" for place in (generator.pareto(1, rows) * 10).astype(int) % 200],
+            "place": [f"分店{place:03d}" for place in generator.integers(0, 120, rows)],
+            "channel": generator.choice(["phone", "app", "line", "email"], rows),
+            "customer_id": generator.integers(0, rows, rows).astype(str),
+            "answered_at": received + (hours * 60).astype("timedelta64[m]"),
+            "status": "ok",
+            **columns,
+            "subcategory": [item.get("subcategory") for item in labels],
+            "department": generator.choice(["客服部", "品保部", "帳務部"], rows),
+            "respond_by": received + np.timedelta64(24, "h"),
+            "escalate": generator.random(rows) < 0.05,
+        }
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=100_000)
+    rows = parser.parse_args().rows
+    frame = table(rows)
+    total = time.perf_counter()
+    start = total
+    insights = Insights(frame)
+    steps = {"open": time.perf_counter() - start}
+    for name in ("find_rises", "hotspots", "groups", "repeaters", "answer_times", "causes"):
+        start, used = time.perf_counter(), time.process_time()
+        getattr(insights, name)()
+        steps[name] = time.perf_counter() - start
+        print(f"{name:14} {steps[name]:7.2f} s, {time.process_time() - used:7.2f} s of a core", flush=True)
+    summed = time.perf_counter() - total
+    start = time.perf_counter()
+    made = Insights(frame).to_dict()
+    whole = time.perf_counter() - start
+    print(f"{'all of these':14} {summed:7.2f} s")
+    print(f"{'to_dict':14} {whole:7.2f} s for {rows:,} rows, {len(json.dumps(made)) / 1e6:.2f} MB of JSON")
+    print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:,.0f} MB, the table included")
+
+
+if __name__ == "__main__":
+    main()
