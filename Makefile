@@ -28,7 +28,7 @@ demo: $(VENV)/.installed
 	@$(BIN)/complaint-nlp check-reply "您好，不行，這是規定，是您自己沒關好水龍頭，我們會儘快處理。" --message "$(MESSAGE)"
 
 test: $(VENV)/.test
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(VENV)/.lint
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
@@ -72,7 +72,8 @@ $(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
 
 $(VENV)/.test: $(VENV)/.installed
 	@echo "installing what training and the tests need ..."
-	@$(PIP) install -c constraints.txt -e '.[train,excel,sql]' 'psycopg[binary]' pytest hypothesis && touch $@
+	@$(PIP) install -c constraints.txt -e '.[train,excel,sql,viz,review,serve]' 'psycopg[binary]' \
+		pytest pytest-xdist hypothesis httpx schemathesis playwright nbclient ipykernel && touch $@
 
 $(VENV)/.lint: $(VENV)/.test
 	@$(PIP) install -c constraints.txt ruff mypy types-PyYAML types-openpyxl && touch $@

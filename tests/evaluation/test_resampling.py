@@ -89,7 +89,8 @@ def test_a_planted_weak_slice_is_named_and_figures_are_those_of_its_messages() -
     ]
     evaluation = evaluated(answers, trade=trades)
     worst = evaluation.worst_slices(n_resamples=500)
-    assert worst[["task", "by", "value"]].to_numpy().tolist() == [["urgency", "trade", "bank"]]
+    assert worst[["task", "by", "value"]].to_numpy().tolist()[0] == ["urgency", "trade", "bank"]
+    assert len(worst) <= 2  # of those named one in twenty may be chance
     rows = [row for row, trade in enumerate(trades) if trade == "bank"]
     alone = evaluate_labels([answers[row] for row in rows], [TRUTH[row] for row in rows])
     table = evaluation.slices("trade", "urgency", figure="macro_f1", n_resamples=20).set_index("value")

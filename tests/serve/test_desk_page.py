@@ -18,7 +18,7 @@ import uvicorn
 
 from complaint_nlp.report import column_names
 from complaint_nlp.serve.app import create_app
-from complaint_nlp.serve.desk import is_page
+from complaint_nlp.serve.keys import new_key
 from complaint_nlp.serve.settings import Settings
 
 if TYPE_CHECKING:
@@ -466,33 +466,19 @@ def test_it_fits_and_can_be_read(
     assert page.evaluate(CONTRAST) == []
 
 
-class Locked:
-    """An application that wants the key of an agent for everything but the page itself."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        wanted = scope["type"] == "http" and not is_page(scope["path"])
-        if not wanted or (b"x-api-key", b"right") in scope["headers"]:
-            await self._app(scope, receive, send)
-            return
-        await send({"type": "http.response.start", "status": 401, "headers": [(b"www-authenticate", b"Bearer")]})
-        await send({"type": "http.response.body", "body": b"{}"})
-
-
 def test_a_key_is_asked_for_and_kept_for_the_tab_alone(visit: Callable[..., Any], analyzer: Analyzer) -> None:
-    with served(Locked(create_app(Settings.from_environment({}), analyzer))) as url:
+    known_key, known = new_key()
+    with served(create_app(Settings(api_key_hashes=(f"{known} desk",)), analyzer)) as url:
         page = visit(at=url, expected=["401"])
         page.fill("#text", TRADITIONAL)
         page.press("#text", "Control+Enter")
-        for key in ("wrong", "right"):
+        for key in ("wrong", known_key):
             page.wait_for_selector("#key[open]")
             page.fill("#key-value", key)
             page.press("#key-value", "Enter")
         page.wait_for_selector("#findings li")
-        assert page.evaluate("[...Object.values(sessionStorage)]") == ["right"]
-        assert "right" not in page.evaluate("Object.values(localStorage).join()")
+        assert page.evaluate("[...Object.values(sessionStorage)]") == [known_key]
+        assert known_key not in page.evaluate("Object.values(localStorage).join()")
         assert page.context.cookies() == []
         assert page.input_value("#key-value") == ""
         assert page.locator("#labels .edit").count() == 0, "this server takes no corrections"

@@ -315,7 +315,6 @@ def test_only_who_has_a_key_gets_in(analyzer: Analyzer, log: io.StringIO) -> Non
         refused = client.post("/v1/analyze", json={"text": HANT}, headers={"X-API-Key": key[:-1] + "?"})
         is_problem(refused, 401)
         assert refused.headers["www-authenticate"].startswith("Bearer")
-        assert client.get("/").headers["www-authenticate"].startswith("Basic")
         for headers in ({"X-API-Key": key}, {"Authorization": f"Bearer {key}"}):
             assert client.post("/v1/analyze", json={"text": HANT}, headers=headers).status_code == 200
         assert client.get("/v1/labels", auth=("anybody", key)).status_code == 200
