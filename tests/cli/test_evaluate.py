@@ -55,7 +55,7 @@ def run(monkeypatch: pytest.MonkeyPatch, analyzer: Analyzer) -> Callable[..., st
 
 def test_intervals_slices_and_mistakes_are_printed_on_request(run: Callable[..., str], data: Path) -> None:
     plain = run(data, "--by-task")
-    assert f"({COUNT} messages)" in plain
+    assert f"({COUNT} messages)" in " ".join(plain.split())
     assert "ECE" in plain
     assert "95 %" not in plain
     out = run(data, "--by-task", "--intervals", "--by", "channel", "--by", "script", "--errors", "intent", "--top", "3")

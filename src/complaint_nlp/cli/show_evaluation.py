@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from complaint_nlp.evaluation import Comparison, Evaluation, Slice
 
+_FOLDING: Final = ("slice", "evidence", "message", "measured on")
 _LEFT: Final = ("task", "value", "slice", "by", "true", "predicted", "decision", "evidence", "message", "measured on")
 
 
@@ -30,22 +32,27 @@ def print_figures(title: str, evaluation: Evaluation, *, by_value: bool, interva
     console = Console()
     found = evaluation.interval_rows(by_value=by_value) if intervals else []
     between = {
-        (one.task, one.value): f"{one.low:.3f}-{one.high:.3f}" for one in found if one.figure in ("macro_f1", "f1")
+        (one.task, one.value): f"{_number(one.low)}-{_number(one.high)}"
+        for one in found
+        if one.figure in ("macro_f1", "f1")
     }
     rows = evaluation.summary_rows()
     calibrated = any("ece" in row for row in rows)
     decided = any("auto_share" in row for row in rows)
-    columns = ["task", "macro-F1", *(["95 %"] if intervals else []), "micro-F1", "weighted", "exact", "kappa"]
-    columns += ["ECE", "Brier"] if calibrated else []
-    columns += ["auto", "right"] if decided else []
-    table = _table([*columns, "messages"], f"{escape(title)} ({evaluation.messages:,} messages)")
+    columns = ["task", "macro-F1", *(["95 %"] if intervals else []), "micro-F1", "weighted", "exact", "kappa", "n"]
+    table = _table(columns, f"{escape(title)} ({evaluation.messages:,} messages)")
     for row in rows:
         cells = [row["task"], _number(row["macro_f1"]), *([between[row["task"], None]] if intervals else [])]
         cells += [_number(row[name]) for name in ("micro_f1", "weighted_f1", "exact_match", "kappa")]
-        cells += [_number(row.get(name)) for name in ("ece", "brier")] if calibrated else []
-        cells += [_share(row.get(name)) for name in ("auto_share", "auto_accuracy")] if decided else []
         table.add_row(*cells, f"{row['messages']:,}")
     console.print(table)
+    if calibrated or decided:  # a table of their own: one of all would not fit into a terminal of 80 columns
+        trust = _table(["task", *(["ECE", "Brier"] if calibrated else []), *(["auto", "right"] if decided else [])])
+        for row in rows:
+            cells = [_number(row.get(name)) for name in ("ece", "brier")] if calibrated else []
+            cells += [_share(row.get(name)) for name in ("auto_share", "auto_accuracy")] if decided else []
+            trust.add_row(row["task"], *cells)
+        console.print(trust)
     if not by_value:
         return
     detail = _table(["task", "value", "precision", "recall", "F1", *(["95 %"] if intervals else []), "support"])
@@ -72,9 +79,7 @@ def print_slices(by: str, found: Sequence[Slice], worst: Sequence[Slice], *, min
         console.print(f"by {escape(by)}: no part has {min_messages} messages and others beside it")
         return
     named = {(one.task, one.value) for one in worst}
-    table = _table(
-        ["task", "slice", "micro-F1", "95 %", "the rest", "difference", "95 %", "messages"], f"by {escape(by)}"
-    )
+    table = _table(["task", "slice", "micro-F1", "rest", "change", "95 %", "n"], f"by {escape(by)}")
     last = found[0].task
     for one in found:
         if one.task != last:
@@ -85,10 +90,9 @@ def print_slices(by: str, found: Sequence[Slice], worst: Sequence[Slice], *, min
             one.task,
             Text(one.value, style=style),
             _number(one.estimate),
-            f"{one.low:.3f}-{one.high:.3f}",
             _number(one.rest),
-            Text(f"{one.difference:+.3f}", style=style),
-            f"{one.difference_low:+.3f} to {one.difference_high:+.3f}",
+            Text(_signed(one.difference), style=style),
+            f"{_signed(one.difference_low)} to {_signed(one.difference_high)}",
             f"{one.messages:,}",
         )
     console.print(table)
@@ -125,15 +129,19 @@ def print_mistakes(task: str, rows: Sequence[dict[str, Any]]) -> None:
 
 
 def _table(columns: Sequence[str], title: str | None = None) -> Table:
-    table = Table(title=title)
+    table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for column in columns:
-        left = column in _LEFT
-        table.add_column(column, justify="left" if left else "right", overflow="fold", no_wrap=not left)
+        folds = column in _FOLDING
+        table.add_column(column, justify="left" if column in _LEFT else "right", overflow="fold", no_wrap=not folds)
     return table
 
 
 def _number(figure: float | None) -> str:
-    return "" if figure is None else f"{figure:.3f}"
+    return "" if figure is None else f"{figure:.3f}".replace("0.", ".", 1)
+
+
+def _signed(figure: float) -> str:
+    return f"{figure:+.3f}".replace("0.", ".", 1)
 
 
 def _share(figure: float | None) -> str:
