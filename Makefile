@@ -28,7 +28,7 @@ demo: $(VENV)/.installed
 	@$(BIN)/complaint-nlp check-reply "您好，不行，這是規定，是您自己沒關好水龍頭，我們會儘快處理。" --message "$(MESSAGE)"
 
 test: $(VENV)/.test
-	@$(BIN)/python -m pytest -n 2 --dist loadfile
+	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(VENV)/.lint
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
