@@ -22,7 +22,9 @@ import sys
 import tempfile
 import threading
 import time
+from concurrent.futures import ProcessPoolExecutor
 from itertools import chain, islice
+from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -31,7 +33,7 @@ import pyarrow.parquet as pq
 from encoder import BATCHED_PIPELINE, SYSTEMS, Place, prepare, synthetic  # type: ignore[import-not-found] # benchmarks/encoder.py
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 COLUMNS = ("speed", "format", "workers", "rows", "seconds", "rows/s", "of bare", "peak MB")
 LENGTHS = (10, 30, 100, 300, 1000, 3000)
@@ -117,6 +119,12 @@ def bare(speed: str, seconds: float) -> float:
     return (done - 500) / (time.perf_counter() - began)
 
 
+def alone(function: Callable[..., Any], *arguments: object) -> Any:  # noqa: ANN401 - what the function returns
+    """Return what a function returns in a process of its own, so that its memory is not counted with that of a run."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        return pool.submit(function, *arguments).result()
+
+
 def pipeline(rows: int) -> float:
     """Return messages per second of transformers' pipeline with a model of the size of BERT-base."""
     with tempfile.TemporaryDirectory() as name:
@@ -147,7 +155,7 @@ def by_length(speed: str, seconds: float) -> list[dict[str, Any]]:
     return found
 
 
-def measure(folder: Path, speed: str, kind: str, rows: int, alone: float, workers: int) -> dict[str, Any]:
+def measure(folder: Path, speed: str, kind: str, rows: int, one: float, workers: int) -> dict[str, Any]:
     """Label a file of so many rows and return the figures."""
     from complaint_nlp.batch import label
 
@@ -157,7 +165,7 @@ def measure(folder: Path, speed: str, kind: str, rows: int, alone: float, worker
     with Watch() as watch:
         summary = label(source, folder / f"out.{kind}", speed=speed, workers=workers, overwrite=True)
     rate = summary.rows / summary.seconds
-    shown = (round(summary.seconds, 1), round(rate, 1), round(rate / (alone * workers), 3), round(watch.peak))
+    shown = (round(summary.seconds, 1), round(rate, 1), round(rate / (one * workers), 3), round(watch.peak))
     return dict(zip(COLUMNS, (speed, kind, workers, summary.rows, *shown), strict=True))
 
 
@@ -209,18 +217,21 @@ def main() -> None:
     files: list[dict[str, Any]] = []
     lengths: list[dict[str, Any]] = []
     if arguments.pipeline_rows:
-        print(f"BERT-base in transformers' pipeline: {pipeline(arguments.pipeline_rows):,.1f} messages/s", flush=True)
+        print(
+            f"BERT-base in transformers' pipeline: {alone(pipeline, arguments.pipeline_rows):,.1f} messages/s",
+            flush=True,
+        )
     print(" | ".join(COLUMNS))
     with tempfile.TemporaryDirectory() as name:
         for speed in arguments.speeds:
-            alone = bare(speed, arguments.seconds)
-            print(f"{speed}: {alone:,.0f} messages/s bare, one process", flush=True)
+            one = alone(bare, speed, arguments.seconds)
+            print(f"{speed}: {one:,.0f} messages/s bare, one process", flush=True)
             for kind, rows, workers in runs(arguments, speed):
-                files.append(measure(Path(name), speed, kind, rows, alone, workers))
+                files.append(measure(Path(name), speed, kind, rows, one, workers))
                 print(" | ".join(map(str, files[-1].values())), flush=True)
-            lengths += by_length(speed, arguments.seconds / 5)
-            for one in lengths[-len(LENGTHS) :]:
-                print(" | ".join(map(str, one.values())), flush=True)
+            lengths += alone(by_length, speed, arguments.seconds / 5)
+            for shown in lengths[-len(LENGTHS) :]:
+                print(" | ".join(map(str, shown.values())), flush=True)
     if arguments.json:
         content = json.dumps({"files": files, "lengths": lengths}, indent=1) + "\n"
         arguments.json.write_text(content, encoding="utf-8")

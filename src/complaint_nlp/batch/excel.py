@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from complaint_nlp.batch.formats import Reject, Row
 from complaint_nlp.batch.outputs import Encoder, Sink, TextSink, cell, encode_jsonl
-from complaint_nlp.errors import ConfigError, DataError
+from complaint_nlp.errors import DataError
+from complaint_nlp.optional import load_optional
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -24,12 +25,7 @@ _WIDE: Final = 60
 
 
 def _openpyxl() -> Any:  # noqa: ANN401 - openpyxl has no types
-    try:
-        import openpyxl
-    except ImportError as error:
-        msg = f"Excel files need openpyxl: pip install 'complaint-nlp[excel]' ({error})"
-        raise ConfigError(msg) from error
-    return openpyxl
+    return load_optional("openpyxl", "excel", "Excel files")
 
 
 def check_installed() -> None:

@@ -11,6 +11,8 @@ import shutil
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any, Final, Protocol, cast
 
+from pydantic_core import to_json
+
 from complaint_nlp.batch.formats import compression_of, format_of
 from complaint_nlp.errors import DataError
 
@@ -59,11 +61,9 @@ def cell(value: Any) -> Any:  # noqa: ANN401 - any cell
 
 def _list_cell(value: list[Any]) -> str:
     if value and isinstance(value[0], dict):
-        return _JSON.encode(value)
+        return to_json(value).decode()
     return "|".join(map(str, value))
 
-
-_JSON: Final = json.JSONEncoder(ensure_ascii=False)
 
 _FORMATTERS: Final[dict[type, Callable[[Any], Any]]] = {
     str: lambda value: value,

@@ -12,7 +12,7 @@ from sklearn.metrics import cohen_kappa_score
 from complaint_nlp.errors import DataError
 from complaint_nlp.evaluation.answers import PRIMARY_EMOTION, Predictions, TaskAnswers, line_up
 from complaint_nlp.evaluation.data import Data, read_reference
-from complaint_nlp.evaluation.extras import frame
+from complaint_nlp.evaluation.frames import frame
 from complaint_nlp.evaluation.scores import score_task
 from complaint_nlp.labels import TASKS, Task
 

@@ -10,7 +10,7 @@ from sklearn.metrics import brier_score_loss
 
 from complaint_nlp.errors import DataError
 from complaint_nlp.evaluation.answers import DECISIONS
-from complaint_nlp.evaluation.extras import frame
+from complaint_nlp.evaluation.frames import frame
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -10,7 +10,7 @@ from scipy.stats import binomtest
 
 from complaint_nlp.errors import DataError
 from complaint_nlp.evaluation.bootstrap import Counted, check_resampling, draws, percentiles
-from complaint_nlp.evaluation.extras import frame
+from complaint_nlp.evaluation.frames import frame
 
 if TYPE_CHECKING:
     import pandas as pd

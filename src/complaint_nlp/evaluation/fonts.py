@@ -6,7 +6,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from complaint_nlp.errors import ConfigError
-from complaint_nlp.evaluation.extras import load_matplotlib
+from complaint_nlp.optional import load_optional
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -31,7 +31,7 @@ def cjk_family(language: Language = "zh-Hant") -> str:
     Raises:
         ConfigError: matplotlib is not installed, or there is no such font.
     """
-    load_matplotlib()
+    load_optional("matplotlib", "viz", "charts of an evaluation")
     from matplotlib.font_manager import fontManager
 
     first, second = (_TRADITIONAL, _SIMPLIFIED) if language == "zh-Hant" else (_SIMPLIFIED, _TRADITIONAL)

@@ -10,9 +10,9 @@ from complaint_nlp.errors import DataError
 from complaint_nlp.evaluation.answers import DECISIONS
 from complaint_nlp.evaluation.calibration import coverage_curve
 from complaint_nlp.evaluation.confusion import confusion_table
-from complaint_nlp.evaluation.extras import load_matplotlib
 from complaint_nlp.evaluation.fonts import cjk_family
 from complaint_nlp.evaluation.texts import slice_names, task_name, value_name, word
+from complaint_nlp.optional import load_optional
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -164,7 +164,7 @@ def _short(name: str) -> str:
 
 
 def _axes(given: Axes | None, size: tuple[float, float]) -> Axes:
-    load_matplotlib()
+    load_optional("matplotlib", "viz", "charts of an evaluation")
     if given is not None:
         return given
     import matplotlib.pyplot as plt

@@ -9,7 +9,7 @@ from complaint_nlp.errors import DataError
 from complaint_nlp.evaluation.bootstrap import Interval, intervals
 from complaint_nlp.evaluation.calibration import Calibration, calibrate, coverage_curve, decision_points
 from complaint_nlp.evaluation.confusion import confusion_table, value_counts
-from complaint_nlp.evaluation.extras import frame, matrix
+from complaint_nlp.evaluation.frames import frame, matrix
 from complaint_nlp.evaluation.mistakes import MISTAKE_COLUMNS, mistakes
 from complaint_nlp.evaluation.slices import STANDARD, By, Slice, SliceOptions, groups_of, slices_of, worst
 

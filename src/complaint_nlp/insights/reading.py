@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from complaint_nlp.errors import ConfigError, DataError
+from complaint_nlp.errors import DataError
 from complaint_nlp.insights.wordings import columns_file
 from complaint_nlp.labels import TASKS
+from complaint_nlp.optional import load_optional
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -33,12 +34,7 @@ def require_pandas() -> Any:  # noqa: ANN401 - pandas has no types here
     Raises:
         ConfigError: it is not installed.
     """
-    try:
-        import pandas as pd
-    except ImportError as error:
-        msg = f"insights need pandas: pip install 'complaint-nlp[viz]' ({error})"
-        raise ConfigError(msg) from error
-    return pd
+    return load_optional("pandas", "viz", "insights")
 
 
 def read_table(source: Any, wanted: Sequence[str]) -> Any:  # noqa: ANN401 - data frames
