@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 MESSAGE := 洗衣機修了三次還是漏水，樓下也淹了，訂單編號 W20261107，請打0912345678，明天前給我答覆，不然投訴消保官
 SHARED ?= $(or $(COMPLAINT_NLP_SHARED),../shared)
 
-.PHONY: help demo test test-pure lint format train benchmark clean check-python
+.PHONY: help demo test test-pure lint format train notebooks benchmark clean check-python
 .DELETE_ON_ERROR:
 
 help:
@@ -15,6 +15,7 @@ help:
 	@echo "make test-pure  run the conversion cases with the pure-Python OpenCC"
 	@echo "make lint       ruff and mypy"
 	@echo "make benchmark  speed of the text room, of the whole way, and of the encoder beside BERT-base"
+	@echo "make notebooks  run the notebooks again and keep their outputs"
 	@echo "make train      train models/default again (needs the training data, see docs/training.md)"
 	@echo "make clean      remove what these commands made"
 
@@ -41,6 +42,9 @@ test-pure: .venv-pure/.installed
 
 benchmark: $(VENV)/.test
 	@$(BIN)/python benchmarks/text.py && $(BIN)/python benchmarks/throughput.py && $(BIN)/python benchmarks/encoder.py
+
+notebooks: $(VENV)/.test
+	@$(BIN)/python notebooks/run.py
 
 train: $(VENV)/.test
 	@$(BIN)/complaint-nlp train --model encoder --name "complaint-nlp default" --notes docs/model-card.md \
@@ -73,7 +77,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
 $(VENV)/.test: $(VENV)/.installed
 	@echo "installing what training and the tests need ..."
 	@$(PIP) install -c constraints.txt -e '.[train,excel,sql,viz,review,serve]' 'psycopg[binary]' \
-		pytest pytest-xdist hypothesis httpx schemathesis playwright nbclient ipykernel && touch $@
+		pytest pytest-xdist hypothesis httpx schemathesis playwright nbclient ipykernel nbformat && touch $@
 
 $(VENV)/.lint: $(VENV)/.test
 	@$(PIP) install -c constraints.txt ruff mypy types-PyYAML types-openpyxl && touch $@
