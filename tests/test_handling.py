@@ -297,3 +297,23 @@ def test_a_case_base_needs_an_encoder(tmp_path: Path, analyzer: Analyzer) -> Non
     write_bundle(linear, name="linear", trained_with="tests", components=("linear",), files=files)
     with pytest.raises(ModelError, match="no encoder"):
         Analyzer.load(linear, cases=tmp_path / "cases.db")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("你好，想登記一下，樓梯間這兩天都聞得到瓦斯味，我不急，師傅有空再過來看就好，謝謝。", "119"),
+        ("你好，想登记一下，楼梯间这两天都闻得到煤气味，我不急，师傅有空再过来看就好，谢谢。", "119"),
+        ("充电宝鼓包了，想问下怎么换货", "119"),
+    ],
+)
+def test_a_calm_note_about_a_danger_is_routed_and_answered_as_one(analyzer: Analyzer, text: str, words: str) -> None:
+    report = analyzer.analyze(text, received_at=RECEIVED)
+    assert report.urgency.primary == "critical"
+    assert [reason.matter for reason in report.urgency_reasons] == ["incident.danger"]
+    assert report.route is not None
+    assert (report.route.department_id, report.route.escalate) == ("safety", True)
+    assert report.strategy is not None
+    first = report.strategy.first_reply
+    assert words in first[:40]
+    assert ("請" in first) == (report.script == "traditional")

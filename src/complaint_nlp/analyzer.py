@@ -343,10 +343,11 @@ class Analyzer:
         reasons = () if sure_praise else self._rules.find(message, language)
         urgency = raised(results["urgency"], reasons)
         level: Urgency = urgency.labels[0]
+        told = [reason.matter for reason in reasons if reason.matter is not None]
         route = self._router.route(
             intent=intent.labels[0],
             categories=results["category"].labels,
-            subcategories=results["subcategory"].labels,
+            subcategories=tuple(dict.fromkeys([*told, *results["subcategory"].labels])),
             urgency=level,
             received_at=received_at,
             language=language,

@@ -139,6 +139,7 @@ class UrgencyReason:
         start: index of the first character of the words that fired, in the original message.
         end: index after the last character.
         text: the words that fired.
+        matter: the sub-kind that the rule is about, if it is always the same; the case is routed by it.
     """
 
     rule: str
@@ -147,6 +148,7 @@ class UrgencyReason:
     start: int
     end: int
     text: str
+    matter: Subcategory | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -141,10 +141,12 @@ class Handling:
         return playbook(self.playbook).messages.say_time(report.route.respond_by, self.received_at, self.language)
 
     def _case(self, report: Report, reading: Reading) -> Case:
+        # what a safety rule knows comes before what the model saw: a polite note about a gas smell is no small request
+        told = [reason.matter for reason in report.urgency_reasons if reason.matter is not None]
         return Case(
             intent=report.intent.labels[0],
-            categories=report.category.labels,
-            subcategories=report.subcategory.labels,
+            categories=tuple(dict.fromkeys([*(matter.category for matter in told), *report.category.labels])),
+            subcategories=tuple(dict.fromkeys([*told, *report.subcategory.labels])),
             urgency=report.urgency.labels[0],
             emotions=report.emotion.labels,
             intensity=report.intensity.labels[0],

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from complaint_nlp.report import Span
+
 if TYPE_CHECKING:
     from complaint_nlp.report import Report
 
@@ -22,6 +24,9 @@ def key_words(report: Report) -> tuple[str, ...]:
     The words that speak most are often fragments; a whole short clause reads as the customer meant it.
     """
     spans = [*report.subcategory.evidence, *report.category.evidence, *report.intent.evidence]
+    # where a safety rule says what it is about, nothing else is
+    told = [Span(each.start, each.end, each.text, 1.0) for each in report.urgency_reasons if each.matter is not None]
+    spans = told or spans
     weights: dict[str, float] = {}
     for clause in _CLAUSE.finditer(report.text):
         words = clause.group().strip()

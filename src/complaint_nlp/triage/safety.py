@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from complaint_nlp.labels import Urgency
+from complaint_nlp.labels import Subcategory, Urgency
 from complaint_nlp.report import UrgencyReason
 from complaint_nlp.resources import Localized, Strict, Text, builtin, load_yaml
 from complaint_nlp.text.words import WordFinder
@@ -50,6 +50,8 @@ class SafetyRule(Strict):
         groups: word groups; one word of each must be there. Words are written in simplified characters.
         within: the greatest number of characters between the first and the last of these words.
         unless: words that cancel the rule when they stand in the same sentence.
+        matter: the sub-kind that the words are about, if it is always the same: the case is routed and planned by it,
+            also where the model saw another one or none.
         supposed_too: whether the rule also fires on something only feared or supposed ("如果", "万一").
     """
 
@@ -59,6 +61,7 @@ class SafetyRule(Strict):
     groups: Annotated[tuple[Words, ...], Field(min_length=1, max_length=4)]
     within: Annotated[int, Field(ge=0, le=60)] = 8
     unless: tuple[Text, ...] = ()
+    matter: Subcategory | None = None
     supposed_too: bool = False
 
 
@@ -103,7 +106,8 @@ class SafetyRules:
                     continue
                 start, end = message.to_original(sentence_start + hit[0], sentence_start + hit[1])
                 words = message.original[start:end]
-                reasons.append(UrgencyReason(rule.id, rule.level, rule.reason.get(language), start, end, words))
+                reason = rule.reason.get(language)
+                reasons.append(UrgencyReason(rule.id, rule.level, reason, start, end, words, rule.matter))
         return tuple(sorted(reasons, key=lambda reason: (-reason.level.rank, reason.start)))
 
     def _fires(self, rule: SafetyRule, finders: list[WordFinder], sentence: str) -> tuple[int, int] | None:
