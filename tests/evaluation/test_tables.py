@@ -199,3 +199,11 @@ def test_without_the_extra_the_command_to_install_it_is_named(
     assert evaluation.to_dict()["messages"] == 5
     with pytest.raises(ConfigError, match=r"pip install 'complaint-nlp\[viz\]'"):
         getattr(evaluation, ask)()
+
+
+def test_an_evaluation_is_shown_in_a_line(analyzer: Analyzer, jsonl: Path) -> None:
+    evaluation = evaluate(analyzer, jsonl)
+    shown = repr(evaluation)
+    assert f"{evaluation.messages:,} messages" in shown
+    assert f"urgency: {evaluation.tasks['urgency'].macro_f1:.3f}" in shown
+    assert len(shown) < 400

@@ -34,7 +34,7 @@ _SUMMARY: Final = ["messages", "macro_f1", "micro_f1", "weighted_f1", "exact_mat
 _CONFIDENT: Final = ["ece", "brier", "auto_share", "auto_accuracy"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Evaluation:
     """Figures of a model on labelled messages.
 
@@ -50,7 +50,11 @@ class Evaluation:
     messages: int
     not_analysed: int
     tasks: Mapping[str, TaskScore]
-    answers: Answers | None = field(default=None, repr=False, compare=False)
+    answers: Answers | None = field(default=None, compare=False)
+
+    def __repr__(self) -> str:
+        figures = ", ".join(f"{name}: {score.macro_f1:.3f}" for name, score in self.tasks.items())
+        return f"Evaluation({self.messages:,} messages, {self.not_analysed:,} not analysed; macro-F1 {figures})"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the figures as plain dicts and numbers."""
