@@ -79,7 +79,7 @@ class Incomparable:
         (["手機壞了"], Status.ERROR, "a message is text, got list"),
         (Incomparable(), Status.ERROR, "a message is text, got Incomparable"),
     ],
-    ids=repr,
+    ids=lambda value: type(value).__name__,
 )
 def test_what_is_no_text_in_a_batch_is_told_and_stops_nothing(
     analyzer: Analyzer, given: Any, status: Status, error: str | None
