@@ -53,6 +53,22 @@ class PlantedRise:
 
 
 @dataclass(frozen=True)
+class PlantedBurst:
+    """A rare sub-kind, with ``extra`` messages more, spread at random over ``length`` days from ``start``."""
+
+    value: str
+    per_day: float
+    start: int = 0
+    length: int = 0
+    extra: int = 0
+    by: str = "subcategory"
+
+    @property
+    def days(self) -> set[np.datetime64]:
+        return {FIRST_DAY + self.start + step for step in range(self.length)}
+
+
+@dataclass(frozen=True)
 class PlantedHotspot:
     by: str
     value: str
@@ -85,14 +101,22 @@ def make_year(
     per_day: float = 120.0,
     trend: float = 0.4,
     rises: tuple[PlantedRise, ...] = (),
+    bursts: tuple[PlantedBurst, ...] = (),
     hotspots: tuple[PlantedHotspot, ...] = (),
+    steadiness: float = 30.0,
 ) -> Year:
+    """Return a year; every sub-kind's rate varies from day to day by 1 / sqrt(steadiness) of its own."""
     generator = np.random.default_rng(seed)
     rates = day_rates(generator, per_day, trend)
     weights = 1 / np.arange(1, len(KINDS) + 1) ** 0.7
     weights = generator.permutation(weights) / weights.sum()
-    own = generator.gamma(30, 1 / 30, (DAYS, len(KINDS)))
+    own = generator.gamma(steadiness, 1 / steadiness, (DAYS, len(KINDS)))
     counts = generator.poisson(rates[:, None] * weights * own)
+    for burst in bursts:
+        code = KINDS.index(burst.value)
+        counts[:, code] = generator.poisson(burst.per_day * rates / rates.mean() * own[:, code])
+        if burst.extra:
+            np.add.at(counts[:, code], burst.start + generator.integers(0, burst.length, burst.extra), 1)
     day, kind = (np.repeat(item, counts.ravel()) for item in np.indices(counts.shape).reshape(2, -1))
     product = generator.choice(len(PRODUCTS), len(day), p=_falling(len(PRODUCTS)))
     place = generator.choice(len(PLACES), len(day), p=_falling(len(PLACES)))
@@ -115,7 +139,9 @@ def make_year(
         place = np.concatenate([place, place[extra] if rise.by == "place" else fresh_place])
         day = np.concatenate([day, day[extra]])
     order = np.argsort(day, kind="stable")
-    frame = _frame(generator, day[order], kind[order], product[order], place[order])
+    rare = {burst.value for burst in bursts}
+    seconds = np.array([code for code, name in enumerate(KINDS) if name not in rare])
+    frame = _frame(generator, day[order], kind[order], product[order], place[order], seconds)
     return Year(frame, rises, hotspots)
 
 
@@ -124,10 +150,10 @@ def _falling(count: int) -> Any:
     return weights / weights.sum()
 
 
-def _frame(generator: np.random.Generator, day: Any, kind: Any, product: Any, place: Any) -> pd.DataFrame:
+def _frame(generator: np.random.Generator, day: Any, kind: Any, product: Any, place: Any, seconds: Any) -> pd.DataFrame:
     size = len(day)
     minutes = generator.integers(8 * 60, 22 * 60, size)
-    second = np.where(generator.random(size) < 0.15, generator.integers(0, len(KINDS), size), kind)
+    second = np.where(generator.random(size) < 0.15, seconds[generator.integers(0, len(seconds), size)], kind)
     kinds = [KINDS[one] if one == two else f"{KINDS[one]}|{KINDS[two]}" for one, two in zip(kind, second, strict=True)]
     categories = ["|".join(dict.fromkeys(item.partition(".")[0] for item in pair.split("|"))) for pair in kinds]
     return pd.DataFrame(

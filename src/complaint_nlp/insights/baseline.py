@@ -2,7 +2,9 @@
 
 The level is a quasi-Poisson line through the preceding eight weeks without the last one (so that a rise does not hide
 itself), as in Farrington et al. 1996 and Noufaily et al. 2013, with days that stood out left out. The dispersion is
-measured for every length of window, so that good and bad weeks, not only good and bad days, are allowed for.
+measured for every length of window, so that good and bad weeks, not only good and bad days, are allowed for. It starts
+from a trimmed mean, without the fortnights that vary most: a rise would else be taken for the series' own unsteadiness,
+and the rarer the series the more so.
 """
 
 from __future__ import annotations
@@ -30,10 +32,14 @@ _WINDOW: Final = 7 * WEEKS
 _LEAST_DAYS: Final = 21
 _TREND_DAYS: Final = 42
 """With fewer usable days the level is flat: a slope through three weeks leads anywhere."""
+_STEEP: Final = 0.01
+"""How much a level usually changes in a day, as a share of it (standard deviation): by half in eight weeks."""
 _PRIOR: Final = 200.0
 """So many messages of the whole table's weekly pattern are added to each series' own."""
 _PASSES: Final = 3
-_STANDS_OUT: Final = 1e-3
+_TRIM: Final = 0.2
+"""Share of a series' fortnights left out of its first dispersion: four or five of a year, two rises or three."""
+_STANDS_OUT: Final = 3e-4
 _LOW_DAY: Final = 0.6
 _REBOUND_DAYS: Final = 7
 _LEAST_TRUST: Final = 0.2
@@ -71,11 +77,11 @@ def fit(counts: Floats, first_day: int, holidays: NDArray[np.int64]) -> Baseline
     special[given] = True
     factors = _weekday_factors(counts, weekday, low | special)
     usable = np.repeat(~special[:, None], counts.shape[1], axis=1)
-    dispersion = np.ones((len(LENGTHS), counts.shape[1]))
     made = _expected(counts, factors, usable, special)
-    for _ in range(_PASSES):
+    for step in range(_PASSES):
         expected, variance, pattern = made
-        dispersion = _dispersion(counts, expected, variance, pattern, usable)
+        # at first a rise is still in its own dispersion and in the level after it, and would hide itself there
+        dispersion = _dispersion(counts, expected, variance, pattern, usable, trim=_TRIM if step == 0 else 0.0)
         stood_out = _standing_out(counts, Baseline(expected, variance, pattern, dispersion))
         usable = ~special[:, None] & ~stood_out
         made = _expected(counts, factors, usable, special)
@@ -160,15 +166,17 @@ def _levels(counts: Floats, factors: Floats, usable: Flags) -> tuple[Floats, Flo
         centre = s1 / s0
         spread = s2 - s1 * centre
         mean = q0 / s0
+        least = 0.5 / s0
         sloped = days >= _TREND_DAYS
-        slope = np.where(sloped, (q1 - centre * q0) / spread, 0.0)
+        # a steep line through few messages is chance: a normal prior of deviation _STEEP draws it towards flat
+        told = np.where(sloped, spread / (spread + 1 / (_STEEP**2 * np.maximum(mean, least))), 0.0)
+        slope = told * (q1 - centre * q0) / spread
         away = x - centre
         line = mean + slope * away
         # a line through few messages may lead anywhere: it stays within reach of what was seen
         level = np.clip(line, mean / 2, 2 * mean)
-        least = 0.5 / s0
         level = np.maximum(level, least)
-        variance = np.maximum(mean, least) * (1 / s0 + np.where(sloped, away**2 / spread, 0.0))
+        variance = np.maximum(mean, least) * (1 / s0 + told * np.where(sloped, away**2 / spread, 0.0))
     unknown = (days < _LEAST_DAYS) | ~(spread > 0)
     return np.where(unknown, np.nan, level), np.where(unknown, np.nan, variance)
 
@@ -193,8 +201,13 @@ def _window_sum(values: Floats) -> Floats:
     return sums
 
 
-def _dispersion(counts: Floats, expected: Floats, variance: Floats, pattern: Floats, usable: Flags) -> Floats:
-    """Return (lengths, series) Pearson dispersions of windows without days that stood out."""
+def _dispersion(
+    counts: Floats, expected: Floats, variance: Floats, pattern: Floats, usable: Flags, trim: float = 0.0
+) -> Floats:
+    """Return (lengths, series) Pearson dispersions of windows without days that stood out.
+
+    Of every series the fortnights that vary most, the share ``trim`` of all, are left out.
+    """
     found = np.ones((len(LENGTHS), counts.shape[1]))
     clean = np.where(usable, expected, np.nan)
     for place, length in enumerate(LENGTHS):
@@ -203,12 +216,23 @@ def _dispersion(counts: Floats, expected: Floats, variance: Floats, pattern: Flo
         own = 1.0 + rolling(pattern, length) ** 2 * variance / mean
         squares = (seen - mean) ** 2 / (mean * own)
         known = np.isfinite(squares)
-        number = known.sum(axis=0)
-        total = np.where(known, squares, 0.0).sum(axis=0)
+        total, number = _sums(np.where(known, squares, 0.0), known, trim)
         # windows overlap: so many tell as much as number / length that do not
         enough = number / length
         found[place] = np.where(number > 0, (total / length + 4.0) / (enough + 4.0), 1.0)
     return np.maximum.accumulate(np.maximum(found, 1.0), axis=0)
+
+
+def _sums(squares: Floats, known: Flags, trim: float) -> tuple[Floats, Floats]:
+    """Return the sums over days of both, without the share ``trim`` of the fortnights whose mean square is highest."""
+    starts = np.arange(0, len(squares), LENGTHS[-1])
+    sums, numbers = np.add.reduceat(squares, starts, axis=0), np.add.reduceat(known.astype(float), starts, axis=0)
+    if trim > 0:
+        means = np.divide(sums, numbers, out=np.full(sums.shape, -1.0), where=numbers > 0)
+        rank = np.argsort(np.argsort(-means, axis=0), axis=0)
+        kept = rank >= np.floor(trim * (numbers > 0).sum(axis=0))
+        sums, numbers = sums * kept, numbers * kept
+    return sums.sum(axis=0), numbers.sum(axis=0)
 
 
 def _standing_out(counts: Floats, baseline: Baseline) -> Flags:
