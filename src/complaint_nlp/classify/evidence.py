@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from complaint_nlp.classify.scores import TokenWeights
 from complaint_nlp.report import Span
 
 if TYPE_CHECKING:
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from complaint_nlp.classify.scores import TokenWeights
     from complaint_nlp.text import NormalizedText
 
 MAX_SPANS: Final = 3
@@ -53,6 +53,16 @@ def find_spans(messages: Sequence[NormalizedText], tokens: TokenWeights) -> list
     is_first = np.diff(rows[order], prepend=-1) != 0
     order = order[(share[order] >= _SPAN_FLOOR) | is_first]
     return _best_of_each(messages, rows[order], starts[order], ends[order], share[order])
+
+
+def stacked(parts: Sequence[TokenWeights], messages: int) -> TokenWeights:
+    """Return the tokens of several heads as if each were about messages of its own, one head after the other."""
+    return TokenWeights(
+        np.concatenate([part.weights for part in parts]),
+        np.concatenate([part.rows + place * messages for place, part in enumerate(parts)]),
+        np.concatenate([part.starts for part in parts]),
+        np.concatenate([part.ends for part in parts]),
+    )
 
 
 def _best_of_each(

@@ -174,13 +174,10 @@ class LinearClassifier:
 
     def _margins(self, matrix: sparse.csr_array) -> NDArray[np.float32]:
         """Multiply with the weights, turning only the rows that this batch uses into floats."""
-        used = np.zeros(len(self._vocabulary), dtype=bool)
-        used[matrix.indices] = True
-        columns = np.flatnonzero(used)
-        position = np.cumsum(used) - 1
+        columns, position = np.unique(matrix.indices, return_inverse=True)
         weights = self._weights[columns] * self._row_scale[columns, None]
         shape = (matrix.shape[0], len(columns))
-        compact = sparse.csr_array((matrix.data, position[matrix.indices], matrix.indptr), shape=shape)
+        compact = sparse.csr_array((matrix.data, position, matrix.indptr), shape=shape)
         margins: NDArray[np.float32] = compact @ weights
         return margins
 

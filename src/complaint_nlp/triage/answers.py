@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from complaint_nlp.classify.evidence import find_spans
+from complaint_nlp.classify.evidence import find_spans, stacked
 from complaint_nlp.classify.scores import PRIMARY_EMOTION
 from complaint_nlp.labels import Category, Demand, Emotion, Intent, Need, Subcategory, Urgency
 from complaint_nlp.report import Decision, LabelResult, LabelScores, Span
@@ -39,9 +39,13 @@ def label_results(
     """Return the answers to every task with their evidence, one per message."""
     heads = {name: PRIMARY_EMOTION if name == "emotion" else name for name in decided}
     tokens = scores.attribution.token_weights({heads[name]: one.primary for name, one in decided.items()})
+    # all tasks at once: for a single message the calls cost more than the work
+    spans = find_spans([*messages] * len(tokens), stacked(list(tokens.values()), len(messages)))
     return {
-        name: _results(_MEMBERS[name], one, scores.probabilities[name], find_spans(messages, tokens[heads[name]]))
-        for name, one in decided.items()
+        name: _results(
+            _MEMBERS[name], one, scores.probabilities[name], spans[place * len(messages) : (place + 1) * len(messages)]
+        )
+        for place, (name, one) in enumerate(decided.items())
     }
 
 
