@@ -115,7 +115,10 @@ def labelling(workers: int, setup: Setup) -> Iterator[Submit]:
         try:
             yield there
         except BrokenProcessPool as error:
-            msg = "a worker process was ended from outside (killed, or out of memory); fewer --workers need less memory"
+            msg = (
+                "a worker process was ended from outside (killed, or out of memory); fewer --workers need less memory. "
+                "A script that labels needs its calls under \"if __name__ == '__main__':\", for workers import it too"
+            )
             raise DataError(msg) from error
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
