@@ -76,7 +76,8 @@ def with_ray(workers: int, speed: Speed) -> Callable[[Path], None]:
 
     def run(folder: Path) -> None:
         files = workers * FILES_PER_WORKER
-        dataset = ray.data.read_parquet(str(folder), override_num_blocks=files)
+        # Ray reads small files into one block, which would be one actor's alone
+        dataset = ray.data.read_parquet(str(folder)).repartition(files)
         label(dataset, speed=speed, concurrency=workers).materialize()
 
     return run
