@@ -20,7 +20,7 @@ from complaint_nlp.cli import main
 from complaint_nlp.labels import TASKS, Language, display_name
 from complaint_nlp.resources import builtin
 
-COMMANDS = ["analyze", "check-reply", "label", "train", "evaluate", "doctor"]
+COMMANDS = ["analyze", "check-reply", "label", "train", "evaluate", "report", "drift", "serve", "doctor"]
 PROGRAM = str(Path(sys.executable).with_name("complaint-nlp"))
 TRADITIONAL = "手機才買一週就一直死機，客服還推三阻四，我要退款！"
 SIMPLIFIED = "快递显示签收但我根本没收到，客服一直不回复"
@@ -461,3 +461,10 @@ def _waits_for_input(pid: int) -> bool:
         return asleep and "_multiarray_umath" in maps.read_text(encoding="utf-8")
     except OSError:
         return False
+
+
+def test_a_fact_that_a_long_letter_repeats_is_shown_once(run: Run) -> None:
+    calls = "".join(f"第{i}次打電話，等了{i + 5}分鐘，" for i in range(2, 40))
+    shown = run("analyze", f"除濕機三天就壞了，{calls}除濕機三天就壞了，我要退款", "--speed", "fast").out
+    assert shown.count("product 「除濕機」") == 1
+    assert re.search(r"… \d+ more", " ".join(shown.split()))

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _SEVERITY_STYLES = {"high": "bold red", "medium": "yellow", "low": "dim"}
 _CASE_CHARS = 120
+_MOST_FACTS = 20
 
 
 def print_handling(report: Report, plan: Strategy, *, full: bool) -> None:
@@ -29,8 +30,10 @@ def print_handling(report: Report, plan: Strategy, *, full: bool) -> None:
         full: the whole plan and all messages to the customer; else what is needed first.
     """
     console = Console()
-    told = "  ".join(f"{fact.kind.value} 「{fact.text}」" for fact in report.facts.items).replace("\n", " ")
-    _print_line(console, "facts", told)
+    # a long letter says the same again and again
+    told = list(dict.fromkeys(f"{fact.kind.value} 「{fact.text}」" for fact in report.facts.items))
+    further = f"  … {len(told) - _MOST_FACTS} more" if len(told) > _MOST_FACTS else ""
+    _print_line(console, "facts", "  ".join(told[:_MOST_FACTS]).replace("\n", " ") + further)
     _print_line(console, "missing", ", ".join(report.missing))
     steps = [f"{step.name}：{step.action}" + (f"（{step.why}）" if full else "") for step in plan.steps]
     _print_list(console, "steps", steps, numbered=True)

@@ -41,7 +41,10 @@ export function tick() {
 
 export function showFacts(report) {
   $("facts-card").hidden = !report.facts.length;
-  fill($("facts"), report.facts.map((fact, number) =>
+  // a long letter says the same again and again: once is enough here, all places are marked in the text
+  const first = new Map();
+  report.facts.forEach((fact, number) => first.has(fact.kind + fact.text) || first.set(fact.kind + fact.text, [fact, number]));
+  fill($("facts"), [...first.values()].map(([fact, number]) =>
     h("li", {}, h("span", { class: "kind" }, word("facts", fact.kind)), " ",
       lights(h("button", { type: "button", class: "quiet" }, h("bdi", {}, fact.text)), `fact-${number}`))));
 }
