@@ -381,6 +381,18 @@ def test_pieces_of_texts_are_read_within_the_limit(tiny_base: Path) -> None:
 # --- training ---
 
 
+def test_a_compiled_network_learns_the_same(tiny_base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # without the C++ compiler, which would take a minute
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="aot_eager"))
+    plain, losses = fit_toy(tiny_base, options=replace(TOY, epochs=2))
+    compiled, its_losses = fit_toy(tiny_base, options=replace(TOY, epochs=2, compiled=True))
+    torch.compiler.reset()
+    assert its_losses == pytest.approx(losses, rel=0.02)
+    assert list(compiled.state_dict()) == list(plain.state_dict())
+    answers, others = (predict_logits(network, toy_data(), padding=0) for network in (plain, compiled))
+    assert np.corrcoef(answers.ravel(), others.ravel())[0, 1] > 0.98
+
+
 def test_training_learns_what_there_is_to_learn(fitted: tuple[MultiTaskEncoder, list[float]]) -> None:
     network, losses = fitted
     assert len(losses) == TOY.epochs

@@ -232,6 +232,10 @@ def train(  # noqa: PLR0913 - every option of a command is an argument
         bool, typer.Option("--heads-only", help="Leave the encoder as it is.", rich_help_panel=_ENC)
     ] = False,
     device: Annotated[str, typer.Option("--device", help="cpu, cuda.", rich_help_panel=_ENC)] = "cpu",
+    compiled: Annotated[
+        bool,
+        typer.Option("--compile", help="Compile first: minutes, then faster; needs a C++ compiler.", rich_help_panel=_ENC),
+    ] = False,
     labels: Annotated[
         Path | None,
         typer.Option("--labels", help="Label file (YAML) that names your tasks and values.", rich_help_panel=_HEADS),
@@ -274,7 +278,9 @@ def train(  # noqa: PLR0913 - every option of a command is an argument
                 out,
                 sources=EncoderSources(base, auxiliary, unlabelled or [], corpus_labels, teacher),
                 work=work or out.with_name(f"{out.name}.work"),
-                options=encoder_options(layers, epochs, device, folds_run=folds, heads_only=heads_only),
+                options=encoder_options(
+                    layers, epochs, device, folds_run=folds, heads_only=heads_only, compiled=compiled
+                ),
                 draw_weights=weights,
                 progress=progress,
                 **common,

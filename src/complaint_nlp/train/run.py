@@ -190,7 +190,13 @@ def train_encoder_bundle(
 
 
 def encoder_options(
-    layers: int | None, epochs: int, device: str, *, folds_run: int = 2, heads_only: bool = False
+    layers: int | None,
+    epochs: int,
+    device: str,
+    *,
+    folds_run: int = 2,
+    heads_only: bool = False,
+    compiled: bool = False,
 ) -> EncoderOptions:
     """Return options of encoder training without importing PyTorch by name.
 
@@ -202,9 +208,8 @@ def encoder_options(
         from complaint_nlp.train.encoder.stages import EncoderOptions
     except ImportError as error:
         raise _without_torch(error) from error
-    return EncoderOptions(
-        layers=layers, device=device, folds_run=folds_run, heads_only=heads_only, tuning=FitOptions(epochs=epochs)
-    )
+    tuning = FitOptions(epochs=epochs, compiled=compiled)
+    return EncoderOptions(layers=layers, device=device, folds_run=folds_run, heads_only=heads_only, tuning=tuning)
 
 
 def _without_torch(error: ImportError) -> ConfigError:

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from complaint_nlp.train.encoder.batches import TokenizedSet
     from complaint_nlp.train.encoder.network import MultiTaskEncoder
 
-_OPSET: Final = 17
+_OPSET: Final = 20
+_HIDDEN: Final = -1e4
+"""Added to the score of a padding piece: the softmax makes nothing of it."""
 
 
 class _Exported(nn.Module):
@@ -50,9 +52,10 @@ class _Exported(nn.Module):
         self.register_buffer("head_of_output", network.head_of_output[:outputs].clone(), persistent=False)
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        hidden = self.backbone(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
-        mask = attention_mask.to(hidden.dtype)[:, :, None]
-        padding = (1.0 - mask) * -1e4
+        mask = attention_mask.to(self.common.dtype)[:, :, None]
+        padding = (1.0 - mask) * _HIDDEN
+        # a mask of four dimensions is used as it is; transformers makes one of two with dozens of operations
+        hidden = self.backbone(input_ids=input_ids, attention_mask=padding[:, None, None, :, 0]).last_hidden_state
         vectors = (hidden * mask).sum(dim=1) / mask.sum(dim=1)
         shares = torch.softmax(self.attention(hidden) + padding, dim=1)
         scores = torch.matmul(hidden, self.scores.weight.t()) - self.common

@@ -44,6 +44,9 @@ class _Rounded(torch.autograd.Function):
 
 
 def _rounded(values: Tensor, lowest: float | None = None) -> Tensor:
+    if torch.compiler.is_compiling():  # the compiler cannot read _Rounded; by itself this form takes longer
+        fixed = values.detach()
+        return values + (_Rounded.forward(None, fixed, lowest) - fixed)
     result: Tensor = _Rounded.apply(values, lowest)  # type: ignore[no-untyped-call]
     return result
 
@@ -85,19 +88,24 @@ class _Product(torch.autograd.Function):
 
     @staticmethod
     def symbolic(g: GraphContext, values: Any, weight: Any, scale: Any, zero: Any, lowest: float | None) -> Any:  # noqa: ANN401
-        def constant(value: float) -> Any:  # noqa: ANN401 - a value of the graph
+        def constant(value: float | list[int]) -> Any:  # noqa: ANN401 - a value of the graph
             return g.op("Constant", value_t=torch.tensor(value))
 
+        inner, outer = weight.type().sizes()
         if lowest is None:
             size, levels = g.op("Abs", values), _LEVELS
         else:
             values = g.op("Sub", values, constant(lowest))
             size, levels = values, _ALL_LEVELS
-        largest = g.op("Max", g.op("ReduceMax", size, axes_i=[-1], keepdims_i=1), constant(_LEAST))
+        largest = g.op("Max", g.op("ReduceMax", size, constant([-1]), keepdims_i=1), constant(_LEAST))
         step = g.op("Mul", largest, constant(1.0 / levels))
-        rounded = g.op("QuantizeLinear", g.op("Div", values, step), constant(1.0), zero)
+        # scales along an axis, which spares a division, need the tokens of all texts in one dimension
+        steps = g.op("Reshape", step, constant([-1]))
+        zeros = g.op("Expand", zero, g.op("Shape", steps))
+        rows = g.op("QuantizeLinear", g.op("Reshape", values, constant([-1, inner])), steps, zeros, axis_i=0)
+        rounded = g.op("Reshape", rows, g.op("Shape", values))
         product = g.op("com.microsoft::MatMulIntegerToFloat", rounded, weight, constant(1.0), scale, zero)
-        kind = values.type().with_sizes([None, None, weight.type().sizes()[1]])
+        kind = values.type().with_sizes([None, None, outer])
         return g.op("Mul", product.setType(kind), step).setType(kind)
 
 
@@ -121,7 +129,8 @@ class StoredLinear(nn.Module):
             bias = bias + self.lowest * scale * integers.sum(dim=1)
         self.register_buffer("weight", integers.to(torch.int8).t().contiguous())
         self.register_buffer("scale", scale)
-        self.register_buffer("bias", bias)
+        # of two dimensions, or ONNX Runtime puts it into a GELU of its own that takes twice as long as the standard one
+        self.register_buffer("bias", bias[None, :])
         # buffers, not constants: the runtime sees that three layers round the same input only when they share all of it
         self.register_buffer("divisor", layer.usual.detach().clone())
         self.register_buffer("zero", torch.tensor(_LEVELS + 1 if self.lowest is None else 0, dtype=torch.uint8))

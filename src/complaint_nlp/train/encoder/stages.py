@@ -169,7 +169,13 @@ class Workshop:
             data = joined(parts)
             if not (self.work / "warm_up" / STATE).is_file():
                 probe(network, data, padding=self.padding, device=self.options.device)
-            options = FitOptions(epochs=self.options.warm_up, rate=6e-4, layer_decay=0.95, balance=0.0)
+            options = FitOptions(
+                epochs=self.options.warm_up,
+                rate=6e-4,
+                layer_decay=0.95,
+                balance=0.0,
+                compiled=self.options.tuning.compiled,
+            )
             self._fit(network, data, options, "warm_up")
             store(network, done)
         restore(network, done)
