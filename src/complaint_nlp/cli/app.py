@@ -234,7 +234,7 @@ def train(  # noqa: PLR0913 - every option of a command is an argument
     device: Annotated[str, typer.Option("--device", help="cpu, cuda.", rich_help_panel=_ENC)] = "cpu",
     compiled: Annotated[
         bool,
-        typer.Option("--compile", help="Compile first: minutes, then faster; needs a C++ compiler.", rich_help_panel=_ENC),
+        typer.Option("--compile", help="Compile first (minutes; C++ compiler), then be faster.", rich_help_panel=_ENC),
     ] = False,
     labels: Annotated[
         Path | None,

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 from pydantic import Field, StringConstraints, model_validator
 
-from complaint_nlp.facts.numbers import NUMBER
+from complaint_nlp.facts.numbers import NUMBER, NUMERALS
+from complaint_nlp.facts.words import first_of
 from complaint_nlp.resources import Strict, Text, WrongEntry, builtin, load_yaml
 from complaint_nlp.text.types import Region
 
@@ -150,6 +151,7 @@ def load_amount_tables(path: str | Path) -> AmountTables:
         sign_of=sign_of,
         unit_of=unit_of,
         number=re.compile(
+            rf"(?=(?i:[{first_of([*sign_of, *file.vague])}0-9{NUMERALS}]))"
             rf"(?:(?<![A-Za-z])(?P<sign>(?i:{_any(list(sign_of))}))[ .:：]{{0,2}}"
             rf"|(?<![A-Za-z0-9.第双])(?:(?P<vague>{_any(file.vague)})(?=[十百千万亿]))?)"
             rf"(?P<number>{NUMBER}){_SCALE}"

@@ -34,6 +34,7 @@ _TOKEN = re.compile(
 )
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{3,31}(?![A-Za-z0-9@])")
 _DATE = re.compile(r"(?:19|20)[0-9]{2}[-/.](?:0?[1-9]|1[0-2])(?:[-/.][0-3]?[0-9])?|[0-3]?[0-9]/[0-3]?[0-9]")
+_SHOWN = re.compile(f"[0-9{HIDDEN}]")
 _YEAR = re.compile("(?:19|20)[0-9]{2}")
 _COMPACT_DATE = re.compile(r"(?:19|20)[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])")
 _DECIMAL = re.compile(r"[0-9]+\.[0-9]+|[0-9]+/[0-9]+")
@@ -67,14 +68,11 @@ class _Spoken(NamedTuple):
 def find_cued(text: str, region: Region | None) -> Iterator[Found]:
     """Yield the identifiers in ``text`` that a word beside them tells, and ranges that such a word rules out."""
     known = tables()
-    spoken = [
-        _Spoken(*match.span(), known.cues[match.group().lower().replace(" ", "")]) for match in known.cue.finditer(text)
-    ]
+    spoken = [_Spoken(start, end, cue) for start, end, cue in known.finder.find(text)]
     starts = {word.start: word.cue.kind for word in spoken}
-    link = re.compile(known.link)
     last: _Spoken | None = None
     for word in spoken:
-        match = link.match(text, word.end)
+        match = known.link.match(text, word.end)
         place = _Place(text, match.end() if match else word.end, match.group() if match else "", region)
         found = None
         if word.cue.is_generic or word.cue.is_tail:
@@ -102,7 +100,7 @@ def _read_generic(
         kind = last.cue.kind
         if kind is None:
             return None
-    is_direct = last is not None and re.compile(tables().link).fullmatch(text, last.end, word.start) is not None
+    is_direct = last is not None and tables().link.fullmatch(text, last.end, word.start) is not None
     token = _TOKEN.match(text, place.at)
     if token is None:
         return None
@@ -125,7 +123,7 @@ def _after(text: str, end: int, starts: dict[int, FactKind | None]) -> FactKind 
     """Return the kind of the word right after ``end``."""
     if _CARD_AFTER.match(text, end):
         return FactKind.BANK_CARD
-    match = re.compile(tables().back_link).match(text, end)
+    match = tables().back_link.match(text, end)
     at = match.end() if match else end
     return starts.get(at)
 
@@ -249,7 +247,9 @@ def _make(value: str) -> tuple[str, int]:
 
 @cache
 def _backwards() -> re.Pattern[str]:
-    return re.compile(rf"(?<![A-Za-z0-9{HIDDEN}_.-])(?P<raw>{_PIECE}(?:-?{_PIECE}){{3,39}}){tables().back_link}$")
+    return re.compile(
+        rf"(?<![A-Za-z0-9{HIDDEN}_.-])(?P<raw>{_PIECE}(?:-?{_PIECE}){{3,39}}){tables().back_link.pattern}$"
+    )
 
 
 def _before(text: str, spoken: list[_Spoken]) -> Iterator[Found]:
@@ -259,6 +259,8 @@ def _before(text: str, spoken: list[_Spoken]) -> Iterator[Found]:
         if word.cue.is_topic or (kind not in _IDS and kind is not FactKind.PLATE):
             continue
         window = max(0, word.start - 60)
+        if _SHOWN.search(text, window, word.start) is None:
+            continue
         match = _backwards().search(text[window : word.start])
         if match is None:
             continue

@@ -53,6 +53,8 @@ _MASKED_PLATE = re.compile(
 _ANY_ID = re.compile(
     rf"(?=[A-Za-z]{{0,3}}[0-9{HIDDEN}]{{3}})[A-Za-z0-9{HIDDEN}]{{7,18}}(?:[(（][0-9A{HIDDEN}][)）])?{_AFTER}"
 )
+# the least that an identity, card or parcel number is made of
+_ENOUGH = re.compile(rf"(?:[0-9xX{HIDDEN}][- ]?){{6}}")
 _LEAST_DIGITS = 3
 _MAINLAND_LENGTH, _OLD_LENGTH, _LETTER_LENGTH = 18, 15, 10
 
@@ -62,8 +64,10 @@ def find_forms(text: str) -> Iterator[Found]:
     for match in _EMAIL.finditer(text) if "@" in text or "at" in text else ():
         value = re.sub(r"[(\[]at[)\]]", "@", match.group().lower())
         yield Found(ALWAYS, *match.span(), FactKind.EMAIL, value, _masked(value))
-    yield from _ids(text)
-    yield from _cards(text)
+    is_long = _ENOUGH.search(text) is not None
+    if is_long:
+        yield from _ids(text)
+        yield from _cards(text)
     for match in _mainland_plate().finditer(text):
         found = _plate(match)
         if found is not None:
@@ -72,7 +76,7 @@ def find_forms(text: str) -> Iterator[Found]:
         yield Found(CLEAR, *match.span(), FactKind.TRACKING, _plain(match.group()), {})
     for match in _COURT.finditer(text):
         yield Found(CLEAR, *match.span(), FactKind.CASE, match.group(), {})
-    for match in _PARCEL.finditer(text):
+    for match in _PARCEL.finditer(text) if is_long else ():
         if checksums.parcel(match.group()):
             yield Found(CLEAR, *match.span(), FactKind.TRACKING, match.group(), {"checksum": "right"})
 

@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 from pydantic import Field, StringConstraints, model_validator
 
 from complaint_nlp.facts.types import FactKind
+from complaint_nlp.facts.words import leftmost
 from complaint_nlp.resources import Strict, Text, WrongEntry, builtin, load_yaml
+from complaint_nlp.text.words import WordFinder
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-__all__ = ["Cue", "Found", "IdentifierFile", "Tables", "alternation", "load_tables", "tables"]
+__all__ = ["Cue", "CueFinder", "Found", "IdentifierFile", "Tables", "alternation", "load_tables", "tables"]
 
 Digits = Annotated[str, StringConstraints(pattern=r"^[0-9]+$")]
 Prefix = Annotated[str, StringConstraints(pattern=r"^[0-9A-Z]+$")]
@@ -123,6 +126,51 @@ class Cue(NamedTuple):
     is_tail: bool = False
 
 
+class CueFinder:
+    """Finds the words of cues in any case, with or without the spaces in them; Latin ones not inside others.
+
+    Args:
+        words: the words.
+        cues: what each tells, by the word in small letters without spaces.
+    """
+
+    def __init__(self, words: Iterable[str], cues: dict[str, Cue]) -> None:
+        ordered = sorted(set(words), key=lambda word: (-len(word), word))
+        forms = dict.fromkeys(_folded(form) for word in ordered for form in _spaced(word))
+        self._finder = WordFinder(forms, overlapping=True)
+        self._cues = [cues[_key(form)] for form in forms]
+
+    def find(self, text: str) -> Iterator[tuple[int, int, Cue]]:
+        """Yield start, end and cue of every word of ``text``, from left to right; at each place the longest one."""
+        folded = _folded(text)
+        for index, start, end in leftmost(self._finder.find(folded), folded, _is_bounded):
+            yield start, end, self._cues[index]
+
+
+def _folded(text: str) -> str:
+    """Return ``text`` in small letters, position by position: also those that regular expressions take for i and s."""
+    return text.replace("İ", "i").lower().replace("ı", "i").replace("ſ", "s")
+
+
+def _spaced(word: str) -> list[str]:
+    """Return the forms of a word of which any space may be left out."""
+    first, *rest = word.split(" ")
+    forms = [first]
+    for part in rest:
+        forms = [form + space + part for form in forms for space in (" ", "")]
+    return forms
+
+
+def _is_bounded(text: str, start: int, end: int) -> bool:
+    """Whether a Latin word is not part of a longer one."""
+    return not (_is_letters(text[start - 1 : start + 1]) or _is_letters(text[end - 1 : end + 1]))
+
+
+def _is_letters(two: str) -> bool:
+    """Whether these are two Latin letters; at the ends of a text there is but one character."""
+    return len(two) > 1 and "a" <= two[0] <= "z" and "a" <= two[1] <= "z"
+
+
 class Found(NamedTuple):
     """A range of the searched text and what it is; of two that overlap the one of lower `rank` stays.
 
@@ -142,9 +190,9 @@ class Tables(NamedTuple):
 
     file: IdentifierFile
     cues: dict[str, Cue]
-    cue: re.Pattern[str]
-    link: str
-    back_link: str
+    finder: CueFinder
+    link: re.Pattern[str]
+    back_link: re.Pattern[str]
     unit: re.Pattern[str]
     landlines: tuple[tuple[re.Pattern[str], Landline], ...]
 
@@ -180,10 +228,10 @@ def load_tables(path: str | Path) -> Tables:
     return Tables(
         file,
         cues,
-        re.compile(f"(?i:{alternation(spoken)})"),
+        CueFinder(spoken, cues),
         # possessive: a link is never looked at in a second way
-        rf"(?i:[ .\n:：=#()（【\[「『\"“'，,。]|{alternation(file.links)}){{0,8}}+",
-        rf"(?:[ )）」』】\"”'，,]|{alternation(file.back_links)}){{0,4}}+",
+        re.compile(rf"(?i:[ .\n:：=#()（【\[「『\"“'，,。]|{alternation(file.links)}){{0,8}}+"),
+        re.compile(rf"(?:[ )）」』】\"”'，,]|{alternation(file.back_links)}){{0,4}}+"),
         re.compile(rf" ?(?:{'|'.join(re.escape(unit) for unit in file.units)})(?!号码)"),
         tuple((re.compile(line.code.replace("x", "[0-9]")), line) for line in file.phones.landlines),
     )

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from complaint_nlp.facts.types import FactKind
-from complaint_nlp.facts.words import Lexicon, by_word, either
+from complaint_nlp.facts.words import Lexicon, Search, by_word, either, first_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _NUMBER = r"[\d一二三四五六七八九十百]{1,5}"
 _ADDRESS = re.compile(rf"(?:{_NUMBER}(?:段|巷|弄|号|楼|室|栋|层)){{1,6}}")
-_CODE = re.compile(r"(?<![a-zA-Z0-9#-])[A-Z]{1,5}-?\d{1,4}[A-Z]{0,3}(?:-\d{1,3})?(?![a-zA-Z0-9-])")
+_CODE = Search(r"(?<![a-zA-Z0-9#-])[A-Z]{1,5}-?\d{1,4}[A-Z]{0,3}(?:-\d{1,3})?(?![a-zA-Z0-9-])", r"[A-Z]-?\d")
 _MODEL_TAIL = (
     r"(?: ?(?:\d{1,4}[a-zA-Z]{0,2}|[XSZ]\d{0,2}|\d{2,4} ?(?:GB|TB|G|T)|Pro|Max|Plus|Ultra|mini|SE|XR|XS|Air|Lite"
     r"|Fold|Flip|FE|GT|Turbo|Note|RS|OLED|Series|[A-Z]{1,2}\d{1,4})(?![a-zA-Z0-9]))"
@@ -143,7 +143,7 @@ class PlaceFinder:
         endings = either({*file.store_endings, *file.street_endings})
         self._store = re.compile(rf"(?:{either(file.store_endings)})$")
         ending = rf"(?P<ending>{endings})(?!{either(file.not_after_ending)})"
-        self._named = re.compile(rf"(?<!{name})[区县市镇]?(?P<name>{name}{{2,7}}?){ending}")
+        self._named = Search(rf"(?<!{name})[区县市镇]?(?P<name>{name}{{2,7}}?){ending}", endings)
         self._rest = re.compile(rf"(?P<name>{name}{{0,4}}?){ending}")
         self._breaks = re.compile(either(file.name_breaks))
 
@@ -200,8 +200,9 @@ class OrganisationFinder:
         self._ending = re.compile(ending)
         # 物业公司, 第三方平台: no name
         self._generic = re.compile(rf"(?:{either(file.no_organisation)}){{1,6}}")
-        self._named = re.compile(
-            rf"(?<!{name})(?P<name>{name}{{2,12}}?|(?<![a-zA-Z])[a-zA-Z]{{2,15}} ?)(?P<ending>(?:{ending}){{1,2}})"
+        self._named = Search(
+            rf"(?<!{name})(?P<name>{name}{{2,12}}?|(?<![a-zA-Z])[a-zA-Z]{{2,15}} ?)(?P<ending>(?:{ending}){{1,2}})",
+            ending,
         )
         self._breaks = re.compile(either(file.name_breaks))
 
@@ -234,10 +235,12 @@ class StaffFinder:
     def __init__(self, file: MentionsFile) -> None:
         self._file = file
         surname, titles, roles = f"[{file.surnames}]", either(file.titles), either({*file.staff, *file.titles})
+        called = [*file.staff, *file.not_staff]
         self._people = re.compile(
-            rf"姓{surname}的?(?:那?[位个])?(?P<surnamed>{roles})"
+            rf"(?=[姓小老{file.surnames}{first_of(called)}])"
+            rf"(?:姓{surname}的?(?:那?[位个])?(?P<surnamed>{roles})"
             rf"|[小老]?{surname}(?P<titled>{titles})"
-            rf"|(?P<role>{either([*file.staff, *file.not_staff])})(?P<called>[:：]?\s?[小阿]{surname})?"
+            rf"|(?P<role>{either(called)})(?P<called>[:：]?\s?[小阿]{surname})?)"
         )
         self._badge = re.compile(
             rf"(?:{either(file.badge_cues)})(?:是|为)?\s?[:：#]?\s?(?P<number>[a-zA-Z]{{0,3}}\d{{2,8}})(?!\d)"

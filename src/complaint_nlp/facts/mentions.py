@@ -17,7 +17,7 @@ from complaint_nlp.facts.mention_names import (
 from complaint_nlp.facts.mention_words import MentionsFile, default_mentions
 from complaint_nlp.facts.numbers import parse_number
 from complaint_nlp.facts.types import Fact, FactKind
-from complaint_nlp.facts.words import Lexicon, by_word, either
+from complaint_nlp.facts.words import Lexicon, Search, by_word, either
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -97,13 +97,26 @@ class _ContactFinder:
         who = r"(?:你们|贵公司|客服|店家|商家|物业|卖家|厂家|他们)?"
         number = rf"(?:(?P<n>{_COUNT})(?P<more>几|多)?|(?P<some>{several}))"
         after = either(file.not_after_contact)
+        times = "[次度番通]"
         self._patterns = [
-            re.compile(rf"第\s?(?P<n>{_COUNT})\s?(?:次|遍|回|通)(?:了)?(?:来|去|跟|向|给|再|为此|因此)?{who}(?:进行)?(?P<verb>{verb})"),
-            re.compile(rf"(?P<verb>{verb})(?:过|了|咗|左|过了|已经)?{who}\s?(?:都|有|不下)?{number}\s?(?P<m>{measure})(?P<thing>{thing})?(?!{after})"),
-            re.compile(rf"(?P<verb>{verb})(?:你们的?|贵公司的?)?(?:{thing})(?:都|已经)?(?:打|联系)?(?:过|了|咗|左)?\s?{number}\s?(?:{measure})(?!{after})"),
-            re.compile(rf"(?<!第){number}\s?(?:次|度|番|通)(?:的)?(?:来|去|跟|向|给|打)?{who}(?P<verb>{verb})(?P<thing>{thing})?(?!{after})"),
-            re.compile(either(file.contacted)),
-        ]  # fmt: skip
+            Search(
+                rf"第\s?(?P<n>{_COUNT})\s?(?:次|遍|回|通)(?:了)?(?:来|去|跟|向|给|再|为此|因此)?{who}(?:进行)?(?P<verb>{verb})",
+                "第",
+            ),
+            Search(
+                rf"(?P<verb>{verb})(?:过|了|咗|左|过了|已经)?{who}\s?(?:都|有|不下)?{number}\s?(?P<m>{measure})(?P<thing>{thing})?(?!{after})",
+                measure,
+            ),
+            Search(
+                rf"(?P<verb>{verb})(?:你们的?|贵公司的?)?(?:{thing})(?:都|已经)?(?:打|联系)?(?:过|了|咗|左)?\s?{number}\s?(?:{measure})(?!{after})",
+                measure,
+            ),
+            Search(
+                rf"(?<!第){number}\s?{times}(?:的)?(?:来|去|跟|向|给|打)?{who}(?P<verb>{verb})(?P<thing>{thing})?(?!{after})",
+                times,
+            ),
+            Search(either(file.contacted), ""),
+        ]
         self._needs_thing = frozenset(file.measures_with_object)
         self._weak = frozenset(file.weak_verbs)
 
@@ -172,8 +185,8 @@ class _PersonFinder:
     def __init__(self, file: MentionsFile) -> None:
         self._file = file
         self._words = Lexicon(by_word(file.vulnerable), file.not_vulnerable)
-        self._age = re.compile(
-            rf"(?<![\d第])(?P<n>{_COUNT})(?P<more>几|多)?\s?岁(?:多|半)?(?!{either(file.not_age_after)})"
+        self._age = Search(
+            rf"(?<![\d第])(?P<n>{_COUNT})(?P<more>几|多)?\s?岁(?:多|半)?(?!{either(file.not_age_after)})", "岁"
         )
 
     def find(self, text: str) -> list[Mention]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from decimal import Decimal
 
-__all__ = ["NUMBER", "parse_number"]
+__all__ = ["NUMBER", "NUMERALS", "parse_number"]
 
 # nothing longer is a number that somebody wrote: an identifier, or an attempt to keep us busy
 MAX_CHARS = 40
@@ -38,6 +38,9 @@ NUMBER: str = (
 It also matches runs that turn out to be no number (百千) or no exact one (三五百): ask `parse_number`. What stands
 before and after a number (第, 月, 点) is the caller's business.
 """
+
+NUMERALS: str = f"{_DIGIT_CLASS}{_UNIT_CLASS}廿卅"
+"""The Chinese characters that such a number may begin with."""
 
 # the greater unit takes all before it
 _SPLITTING = (("亿", 10**8), ("万", 10**4), ("千", 1000), ("百", 100), ("十", 10))

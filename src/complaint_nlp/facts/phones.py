@@ -71,8 +71,14 @@ class _Number(NamedTuple):
     is_landline: bool
 
 
+# the least that any of these patterns matches: seven digits, shown or hidden, with no more than this between them
+_ENOUGH = re.compile(rf"(?:{_ANY}[-() .（）]*+){{7}}")
+
+
 def find_phones(text: str, region: Region | None) -> Iterator[Found]:
     """Yield the phone numbers in ``text`` that their form tells."""
+    if _ENOUGH.search(text) is None:
+        return
     for match in _MOBILE.finditer(text):
         code = match.lastgroup or ""
         yield _found(CLEAR, *match.span(), _Number(_mobile(_digits(match.group()), code), code, is_landline=False))

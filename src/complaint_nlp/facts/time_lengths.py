@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from complaint_nlp.facts.time_calendar import Moment, add_workdays, shift_months
-from complaint_nlp.facts.time_patterns import COUNT
+from complaint_nlp.facts.time_patterns import COUNT, NUMERALS
 from complaint_nlp.facts.time_pieces import to_int
-from complaint_nlp.facts.words import either
+from complaint_nlp.facts.words import either, first_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -101,6 +101,7 @@ class LengthFinder:
         self.file = file
         units = either(file.units)
         self._counted = re.compile(
+            rf"(?=[好几数多来余个半\s\d{NUMERALS}{first_of(file.units)}])"
             rf"(?P<some>(?:好)?几|好多|数|多)?(?<![\d.])"
             rf"(?:(?P<n>{COUNT})(?:\s?[-~到至、]\s?(?P<to>{COUNT}))?)?(?P<rough>[多几来余])?\s?(?P<ge>个)?(?P<half>半|多)?\s?"
             rf"(?P<u>{units})(?P<more>半|多)?"

@@ -14,6 +14,7 @@ from pydantic_core import to_json
 from starlette.responses import Response, StreamingResponse
 
 from complaint_nlp.facts.find import hidden
+from complaint_nlp.facts.identifiers import IDENTIFIERS
 from complaint_nlp.labels import LANGUAGES, TASKS, display_name
 from complaint_nlp.playbook.reply.check import check_reply
 from complaint_nlp.report import Report, Status
@@ -249,7 +250,8 @@ def _content(report: Report | None, asked: AnalyzeRequest) -> dict[str, Any]:
     assert report is not None  # noqa: S101 - there is a text
     bare = replace(report, handling=None)  # has neither facts nor plan, which would be made anew
     facts, missing = report.facts, report.missing
-    if asked.mask:
+    # what has been read and names nobody hides nothing; only what was not read is looked at here
+    if asked.mask and (report.status is not Status.OK or facts.of(*IDENTIFIERS)):
         bare = bare.masked()
         facts = hidden(facts, bare.text)
     content = bare.to_dict()

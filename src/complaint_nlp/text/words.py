@@ -18,20 +18,25 @@ class WordFinder:
 
     Args:
         words: the words, none of them empty and none twice.
+        overlapping: find every word, also inside of and across others, in the order of their ends.
     """
 
-    def __init__(self, words: Iterable[str]) -> None:
+    def __init__(self, words: Iterable[str], *, overlapping: bool = False) -> None:
         """Build the automaton."""
         self.words = tuple(words)
+        kinds, makes = ahocorasick_rs.MatchKind, ahocorasick_rs.Implementation
+        self._overlapping = overlapping
         self._automaton = ahocorasick_rs.AhoCorasick(
             self.words,
-            matchkind=ahocorasick_rs.MatchKind.LeftmostLongest,
-            implementation=ahocorasick_rs.Implementation.DFA,
+            matchkind=kinds.Standard if overlapping else kinds.LeftmostLongest,
+            # many lists share the processor's cache where words overlap: there the smaller automaton is the faster one
+            implementation=makes.ContiguousNFA if overlapping else makes.DFA,
         )
 
     def find(self, text: str) -> list[tuple[int, int, int]]:
         """Return (index of the word, start, end) of every word in `text`."""
         try:
-            return self._automaton.find_matches_as_indexes(text)
+            return self._automaton.find_matches_as_indexes(text, overlapping=self._overlapping)
         except UnicodeEncodeError:  # half a surrogate pair is part of no word
-            return self._automaton.find_matches_as_indexes(_SURROGATE.sub("\ufffd", text))
+            text = _SURROGATE.sub("\ufffd", text)
+            return self._automaton.find_matches_as_indexes(text, overlapping=self._overlapping)
