@@ -12,6 +12,7 @@ import rjieba
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from complaint_nlp.classify.linear import HEADS, head_slices, is_exclusive
+from complaint_nlp.classify.runtime import load_onnxruntime
 from complaint_nlp.classify.scores import TokenWeights
 from complaint_nlp.errors import ModelError, validation_problems
 
@@ -129,7 +130,6 @@ class Encoder:
     """
 
     def __init__(self, bundle: Bundle, *, threads: int = 0) -> None:
-        import onnxruntime
         from tokenizers import Tokenizer
 
         try:
@@ -137,6 +137,7 @@ class Encoder:
         except ValidationError as error:
             msg = f"{bundle.path / SETTINGS}: {validation_problems(error)}"
             raise ModelError(msg) from error
+        onnxruntime = load_onnxruntime()
         options = onnxruntime.SessionOptions()
         # a core each for passes side by side: sharing out the small products of one pass costs more than it gains
         self._workers = threads or _cores()

@@ -21,8 +21,9 @@ from complaint_nlp.labelled import check_values
 from complaint_nlp.labels import LANGUAGES, TASKS
 from complaint_nlp.playbook.strategy.when import FAULTS, Fault
 from complaint_nlp.serve.desk_corrections import Correction, CorrectionsFile
-from complaint_nlp.serve.desk_queue import MAX_BYTES, QueueRows, QueueTable, TooLargeError, read_table
+from complaint_nlp.serve.desk_queue import MAX_BYTES, QueueRows, QueueTable, TableError, TooLargeError, read_table
 from complaint_nlp.serve.desk_texts import accepted_language, desk_file, texts
+from complaint_nlp.serve.problems import CODES, Problem, problem_content
 from complaint_nlp.serve.schemas import Moment, WholeText
 
 if TYPE_CHECKING:
@@ -164,10 +165,12 @@ class _Desk:
     async def correct(self, given: CorrectionGiven) -> Response:
         """Append a correction to the file."""
         if self._corrections is None:
-            raise HTTPException(404, "this server keeps no corrections; start it with --corrections FILE")
+            detail = "this server keeps no corrections; start it with --corrections FILE"
+            raise Problem(404, detail, code="corrections_off")
         analyzer = self._engine.analyzer
         if len(given.text) > analyzer.max_chars:
-            raise HTTPException(413, f"the message is longer than {analyzer.max_chars:,} characters")
+            detail = f"the message is longer than {analyzer.max_chars:,} characters"
+            raise Problem(413, detail, code="text_too_long", limit=analyzer.max_chars)
         # asked again rather than taken from the page, so that guess and model surely belong together
         result = (await self._engine.analyze(given.text)).task(given.task)
         labels = [str(label) for label in result.labels]
@@ -185,7 +188,8 @@ class _Desk:
         except DataError as error:
             # the path is the operator's business
             _LOG.error("%s", error)
-            raise HTTPException(503, "the correction could not be written; the server's log says why") from error
+            detail = "the correction could not be written; the server's log says why"
+            raise Problem(503, detail, code="correction_not_written") from error
         return _json({"task": correction.task, "value": correction.value, "guess": correction.guess})
 
     async def queue(
@@ -200,10 +204,9 @@ class _Desk:
             raise HTTPException(415, "send the file itself, as application/octet-stream")
         try:
             table = await asyncio.to_thread(read_table, await _body(request), name, text_column)
-        except TooLargeError as error:
-            raise HTTPException(413, str(error)) from error
-        except DataError as error:
-            raise HTTPException(422, str(error)) from error
+        except TableError as error:
+            status = 413 if isinstance(error, TooLargeError) else 422
+            raise Problem(status, str(error), code=error.code, limit=error.limit) from error
         return StreamingResponse(
             self._labelled(table), media_type="application/x-ndjson", headers={**_HEADERS, "Cache-Control": "no-store"}
         )
@@ -223,7 +226,7 @@ class _Desk:
                 yield line
         except Exception as error:  # noqa: BLE001 - the status has been sent: the page must learn it from the stream
             _LOG.warning("a table was given up after an error: %s", type(error).__name__)
-            yield b'{"error":true}\n'
+            yield to_json({"error": problem_content(error)}) + b"\n"
             return
         yield b'{"done":true}\n'
 
@@ -257,6 +260,7 @@ def _fixed_setup() -> dict[str, Any]:
         "texts": {language: texts(language) for language in LANGUAGES},
         "tasks": {name: {"values": list(task.values), "several": task.is_multilabel} for name, task in TASKS.items()},
         "faults": list(FAULTS),
+        "codes": CODES,
         "samples": [
             {"title": {language: sample.title.get(language) for language in LANGUAGES}, "text": sample.text}
             for sample in file.samples
@@ -287,7 +291,7 @@ async def _body(request: Request) -> bytes:
         content += chunk
         if len(content) > MAX_BYTES:
             msg = f"the table is larger than {MAX_BYTES:,} bytes; label it with complaint-nlp label"
-            raise TooLargeError(msg)
+            raise TooLargeError(msg, "table_too_large", MAX_BYTES)
     return bytes(content)
 
 

@@ -17,25 +17,44 @@ from complaint_nlp.errors import DataError
 from complaint_nlp.labels import TASKS
 from complaint_nlp.report import column_names
 from complaint_nlp.serve.desk_texts import desk_file
+from complaint_nlp.text.chars import is_broken
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from complaint_nlp.report import Report
+    from complaint_nlp.serve.problems import Code, RejectCode
 
 MAX_BYTES: Final = 5_000_000
 """Largest table that is taken."""
 MAX_ROWS: Final = 2_000
 """Most rows that are taken; longer tables are a matter for ``complaint-nlp label``."""
-_ENDINGS: Final = (".csv", ".tsv", ".jsonl", ".ndjson")
+_JSON_ENDINGS: Final = (".jsonl", ".ndjson")
+_ENDINGS: Final = (".csv", ".tsv", *_JSON_ENDINGS)
 _MAX_REJECTS_SHOWN: Final = 20
+_BLANK: Final = b"\xef\xbb\xbf\xfe\xff\0 \t\r\n"
+"""Byte order marks and white space."""
 # what spreadsheets take as the beginning of a formula, full width too
 _FORMULA: Final = ("=", "+", "-", "@", "＝", "＋", "－", "＠", "\t", "\r", "\n")
 _YEARS: Final = range(1990, 2100)
 _NUMBER: Final = re.compile(r"[+-]?[0-9]+([.][0-9]+)?")
 
 
-class TooLargeError(DataError):
+class TableError(DataError):
+    """A table cannot be taken.
+
+    Attributes:
+        code: what is wrong with it.
+        limit: how many bytes or rows may be at most, where there are more.
+    """
+
+    def __init__(self, message: str, code: Code, limit: int | None = None) -> None:
+        super().__init__(message)
+        self.code: Code = code
+        self.limit = limit
+
+
+class TooLargeError(TableError):
     """The table is larger than the page takes."""
 
 
@@ -49,6 +68,7 @@ class QueueTable:
         time_column: the one that says when a message came in; ``None`` where there is none.
         rows: the readable rows.
         rejects: the rows that could not be read.
+        is_json: whether it came as JSONL.
     """
 
     columns: tuple[str, ...]
@@ -56,6 +76,7 @@ class QueueTable:
     time_column: str | None
     rows: tuple[Row, ...]
     rejects: tuple[Reject, ...]
+    is_json: bool
 
     def text_of(self, row: Row) -> str:
         """Return the message of a row; empty where it has none."""
@@ -84,31 +105,25 @@ def read_table(content: bytes, name: str, text_column: str | None = None) -> Que
         text_column: the column that holds the message; guessed by its name when ``None``.
 
     Raises:
-        DataError: it is of another kind, not readable, empty, or has no such column.
+        TableError: it is of another kind, not readable, empty, or has no such column.
         TooLargeError: it is larger than ``MAX_BYTES`` or has more than ``MAX_ROWS`` rows.
     """
     shown = PurePath(name.replace("\\", "/")).name[:200] or "upload"
     ending = PurePath(shown).suffix.lower()
     if ending not in _ENDINGS:
         msg = f"{shown}: the page takes {', '.join(_ENDINGS)}; save the table as CSV"
-        raise DataError(msg)
+        raise TableError(msg, "table_kind")
     if len(content) > MAX_BYTES:
         msg = f"{shown}: larger than {MAX_BYTES:,} bytes; label it with complaint-nlp label"
-        raise TooLargeError(msg)
-    with TemporaryDirectory(prefix="complaint-nlp-") as directory:
-        path = Path(directory) / f"upload{ending}"
-        path.write_bytes(content)
-        try:
-            columns, found = open_rows(path, None)
-            read = list(islice(found, MAX_ROWS + 1))
-        except DataError as error:
-            raise DataError(str(error).replace(str(path), shown)) from error
+        raise TooLargeError(msg, "table_too_large", MAX_BYTES)
+    columns, read = _read(content, shown, ending)
     if len(read) > MAX_ROWS:
         msg = f"{shown}: more than {MAX_ROWS:,} rows; label it with complaint-nlp label"
-        raise TooLargeError(msg)
+        raise TooLargeError(msg, "table_too_many_rows", MAX_ROWS)
+    _check_readable(columns, read, shown)
     if text_column is not None and text_column not in columns:
         msg = f"{shown}: has no column {text_column!r}; its columns are {', '.join(columns)}"
-        raise DataError(msg)
+        raise TableError(msg, "table_column")
     usual = desk_file().columns
     return QueueTable(
         columns=tuple(columns),
@@ -116,7 +131,41 @@ def read_table(content: bytes, name: str, text_column: str | None = None) -> Que
         time_column=_usual(columns, usual.received_at),
         rows=tuple(row for row in read if isinstance(row, Row)),
         rejects=tuple(row for row in read if isinstance(row, Reject)),
+        is_json=ending in _JSON_ENDINGS,
     )
+
+
+def _read(content: bytes, shown: str, ending: str) -> tuple[list[str], list[Row | Reject]]:
+    """Return the columns of a table and its rows, one more than may be at most."""
+    with TemporaryDirectory(prefix="complaint-nlp-") as directory:
+        path = Path(directory) / f"upload{ending}"
+        path.write_bytes(content)
+        try:
+            columns, found = open_rows(path, None)
+            return columns, list(islice(found, MAX_ROWS + 1))
+        except DataError as error:
+            raise TableError(str(error).replace(str(path), shown), _code_of(content, error)) from error
+
+
+def _code_of(content: bytes, error: DataError) -> Code:
+    """Return what is wrong with a table that could not be opened."""
+    if not content.strip(_BLANK):
+        return "table_empty"
+    if error.__cause__ is None:  # it was read, but its first line will not do
+        return "table_header"
+    return "table_encoding" if isinstance(error.__cause__, UnicodeError) else "table_unreadable"
+
+
+def _check_readable(columns: Sequence[str], read: Sequence[Row | Reject], shown: str) -> None:
+    """Raise ``TableError`` where what was read is no table of text, such as a workbook under another name."""
+    only_broken = bool(read) and all(isinstance(row, Reject) and is_broken(row.content) for row in read)
+    if only_broken or any(map(is_broken, columns)):
+        msg = f"{shown}: is no text in UTF-8, UTF-16, Big5 or GB 18030; save the table as CSV in UTF-8"
+        raise TableError(msg, "table_encoding")
+    if not columns:
+        first = next((f"; line {row.line}: {row.reason}" for row in read if isinstance(row, Reject)), "")
+        msg = f"{shown}: holds no row that can be read{first}"
+        raise TableError(msg, "table_unreadable" if first else "table_empty")
 
 
 def _usual(columns: Sequence[str], names: Sequence[str]) -> str | None:
@@ -148,9 +197,15 @@ class QueueRows:
             "rows": len(self.table.rows),
             "rejected": len(self.table.rejects),
             "rejects": [
-                {"line": reject.line, "reason": reject.reason} for reject in self.table.rejects[:_MAX_REJECTS_SHOWN]
+                {"line": reject.line, "code": self._code_of(reject), "reason": reject.reason}
+                for reject in self.table.rejects[:_MAX_REJECTS_SHOWN]
             ],
         }
+
+    def _code_of(self, reject: Reject) -> RejectCode:
+        if is_broken(reject.content):
+            return "row_encoding"
+        return "row_json" if self.table.is_json else "row_cells"
 
     def row(self, row: Row, report: Report | None) -> dict[str, Any]:
         """Return one labelled row: what the table on the page shows, and the cells of the export."""

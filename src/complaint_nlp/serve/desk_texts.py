@@ -15,6 +15,7 @@ from complaint_nlp.playbook.reply.types import Severity
 from complaint_nlp.playbook.strategy.when import Fault, Id
 from complaint_nlp.report import Decision, Status
 from complaint_nlp.resources import Localized, Strict, Text, WrongEntry, builtin, load_yaml
+from complaint_nlp.serve.problems import Code, RejectCode
 
 _VARIABLE: Final = re.compile(r"\{[a-z]+\}")
 _TRADITIONAL: Final = ("zh-tw", "zh-hk", "zh-mo", "zh-hant")
@@ -60,6 +61,8 @@ class DeskFile(Strict):
     missing: dict[Missing, Wording]
     faults: dict[Fault, Wording]
     severities: dict[Severity, Wording]
+    problems: dict[Code, Wording]
+    rejects: dict[RejectCode, Wording]
     columns: Columns
     samples: tuple[Sample, ...]
 
@@ -72,6 +75,8 @@ class DeskFile(Strict):
             "missing": tuple(Missing),
             "faults": get_args(Fault),
             "severities": get_args(Severity),
+            "problems": get_args(Code),
+            "rejects": get_args(RejectCode),
         }
         for group, names in wanted.items():
             lacking = [str(name) for name in names if name not in getattr(self, group)]
@@ -97,6 +102,8 @@ def texts(language: Language) -> dict[str, dict[str, str]]:
         "missing": dict(file.missing),
         "faults": dict(file.faults),
         "severities": dict(file.severities),
+        "problems": dict(file.problems),
+        "rejects": dict(file.rejects),
     }
     named = {
         group: {str(name): wording.get(language) for name, wording in entries.items()}

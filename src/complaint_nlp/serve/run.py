@@ -6,8 +6,10 @@ import logging
 import logging.config
 import os
 import shutil
+import signal
 import sys
 import tempfile
+import threading
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import get_context
@@ -36,12 +38,19 @@ def serve(settings: Settings) -> None:
     from complaint_nlp.serve.logs import log_config
 
     logging.config.dictConfig(log_config(settings.log_level))
+    if threading.current_thread() is threading.main_thread():
+        # until uvicorn takes over: the first process of a container ignores what it has not asked for
+        signal.signal(signal.SIGTERM, _end)
     if settings.host not in _LOOPBACK and not (settings.api_keys or settings.api_key_hashes):
         _LOG.warning("listening beyond this machine without API keys: everybody who reaches it may use it")
     if settings.workers == 1:
         _serve_alone(settings)
     else:
         _serve_many(settings)
+
+
+def _end(number: int, frame: object) -> None:  # noqa: ARG001 - as signals want
+    sys.exit(128 + number)
 
 
 def check_installed() -> None:

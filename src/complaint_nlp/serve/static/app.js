@@ -1,6 +1,6 @@
 // Starts the page: language, theme, the two views and the keys.
 
-import { $, fill, h, problem, remember, remembered } from "./dom.js";
+import { $, fill, h, remember, remembered, showProblem } from "./dom.js";
 import { show, wireCase, nextFault } from "./case.js";
 import { tick } from "./plan.js";
 import { focusCurrent, leaveRow, move, showQueue, tickQueue, walk, wireQueue } from "./queue.js";
@@ -49,6 +49,7 @@ function paint() {
   translate();
   show();
   showQueue();
+  showProblem();
   fill($("keys"), [["Ctrl ↵", "key_analyse"], ["Esc", "key_leave"], ...Object.entries(KEYS).map(([key, [name]]) => [key, name])]
     .map(([key, name]) => [h("dt", {}, h("kbd", {}, key)), h("dd", {}, t(name))]).flat());
   $("about").textContent = t("about", { model: setup.model });
@@ -61,13 +62,15 @@ function theme(name) {
 
 async function start() {
   theme(["light", "dark"].includes(remembered("theme")) ? remembered("theme") : "auto");
-  let given;
   try {
-    given = await (await fetch("desk/setup")).json();
+    const answer = await fetch("desk/setup");
+    if (!answer.ok) throw new Error(`HTTP ${answer.status}`);
+    install(await answer.json());
   } catch {
-    return problem("⚠ /desk/setup");
+    // there are no wordings without the setup: the page brings this one along
+    $("lost").hidden = false;
+    return;
   }
-  install(given);
   document.documentElement.classList.toggle("no-corrections", !setup.corrections);
   wireCase();
   wireReply();

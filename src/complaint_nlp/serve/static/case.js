@@ -1,12 +1,12 @@
 // One message: asking about it and showing the answer.
 
-import { $, fill, h, say } from "./dom.js";
+import { $, fill, h, problem, say } from "./dom.js";
 import { attempt, post } from "./api.js";
 import { showLabels } from "./labels.js";
 import { showMarks } from "./marks.js";
 import { showFacts, showMissing, showPlan, showSimilar, showSummary } from "./plan.js";
 import { showReply } from "./reply.js";
-import { dateTime, labelName, language, setup, t, taskName, word } from "./texts.js";
+import { dateTime, labelName, language, setup, statusWords, t, taskName, word } from "./texts.js";
 
 // what is shown: the question as it was asked, the answer, the row of the queue it came from, values people gave
 let shown = null;
@@ -24,7 +24,7 @@ export async function analyse(row = null) {
   const text = $("text").value;
   if (!text.trim()) {
     $("text").focus();
-    return say(t("nothing_to_read"));
+    return problem(() => t("nothing_to_read"));
   }
   await ask({ text, received_at: received(), fault: "unclear" }, row, row?.corrected ?? {}, true);
 }
@@ -45,7 +45,7 @@ async function ask(question, row, corrected, isNew) {
   }
   const { report } = answer;
   if (!isNew) return say(t("plan_changed"));
-  say(report.status !== "ok" ? word("statuses", report.status)
+  say(report.status !== "ok" ? statusWords(report.status)
     : t("read", { category: report.category.primary ? labelName("category", report.category.primary) : labelName("intent", report.intent.primary),
       urgency: labelName("urgency", report.urgency.primary), time: dateTime(report.route.respond_by), who: report.route.department }));
 }

@@ -15,9 +15,12 @@ export function h(tag, attributes = {}, ...children) {
   return element;
 }
 
+/** Return what the server itself says, in English and small. */
+export const aside = (text) => text && h("small", { lang: "en", dir: "auto" }, text);
+
 /** Replace what is in an element. */
 export const fill = (element, ...children) =>
-  element.replaceChildren(...children.flat().filter((child) => child !== null && child !== false));
+  element.replaceChildren(...children.flat().filter((child) => child !== null && child !== false && child !== ""));
 
 /** Tell people who do not see the page what happened. */
 export function say(text, where = "said") {
@@ -25,10 +28,18 @@ export function say(text, where = "said") {
   setTimeout(() => ($(where).textContent = text), 50);
 }
 
-/** Show what went wrong until something else goes right. */
-export function problem(text) {
-  $("problem").textContent = text;
-  $("problem").hidden = !text;
+let wrong = null;
+
+/** Show what went wrong until something else goes right: words for the language of the moment, and the server's own. */
+export function problem(words, detail = "") {
+  wrong = words && { words, detail };
+  showProblem();
+}
+
+/** Word it again, as after a change of language. */
+export function showProblem() {
+  $("problem").hidden = !wrong;
+  fill($("problem"), wrong && [wrong.words(), aside(wrong.detail)]);
 }
 
 /** Copy a text; without the clipboard, which browsers lend to https and localhost alone, by a selection. */

@@ -1,14 +1,14 @@
 // What to do: urgency with its deadline, route, facts, questions, the plan and similar cases.
 
-import { $, copy, fill, h, say } from "./dom.js";
+import { $, aside, copy, fill, h, say } from "./dom.js";
 import { lights } from "./marks.js";
-import { dateTime, labelName, listed, percent, quoted, t, timeLeft, word } from "./texts.js";
+import { dateTime, labelName, listed, percent, quoted, statusWords, t, timeLeft, word } from "./texts.js";
 
 export function showSummary(report) {
   const place = $("summary");
   place.className = "card summary";
   if (report.status !== "ok") {
-    fill(place, h("p", { class: "status" }, h("strong", {}, word("statuses", report.status)), report.error ? ` ${report.error}` : ""));
+    fill(place, h("p", { class: "status" }, h("strong", {}, statusWords(report.status)), aside(report.error)));
     return;
   }
   const level = report.urgency.primary;

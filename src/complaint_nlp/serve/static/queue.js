@@ -1,9 +1,9 @@
 // The queue: a table of messages, labelled by the server, sorted, filtered, opened one by one and exported.
 
-import { $, fill, h, problem, say } from "./dom.js";
-import { attempt, lines, send } from "./api.js";
+import { $, aside, fill, h, problem, say } from "./dom.js";
+import { attempt, lines, send, wording } from "./api.js";
 import { openRow } from "./case.js";
-import { dateTime, labelName, language, listed, setup, t, taskName, timeLeft } from "./texts.js";
+import { dateTime, labelName, language, listed, setup, t, taskName, timeLeft, word } from "./texts.js";
 
 const PAGE = 100;
 // the tasks that decide where a message goes and by when
@@ -66,7 +66,15 @@ export function showQueue() {
   $("export").textContent = t("export", { n: found.length });
   $("export").disabled = !found.length || Boolean(loading);
   $("rejects").hidden = !head.rejected;
-  $("rejects").textContent = head.rejected ? t("rejected", { n: head.rejected, lines: listed(head.rejects.map((reject) => `${reject.line}: ${reject.reason}`)) }) : "";
+  fill($("rejects"), head.rejected > 0 && [rejectWords(), aside(head.rejects.map(({ line, reason }) => `${line}: ${reason}`).join("; "))]);
+}
+
+/** Say which lines were left out, those with the same reason together. */
+function rejectWords() {
+  const places = new Map();
+  for (const { code, line } of head.rejects) places.set(code, [...(places.get(code) ?? []), line]);
+  const said = [...places].map(([code, found]) => t("rejected_lines", { lines: listed(found), reason: word("rejects", code) }));
+  return t("rejected", { n: head.rejected, lines: said.join(language === "en" ? "; " : "；") });
 }
 
 function tableRow(row) {
@@ -105,11 +113,15 @@ function sortBy(column) {
 
 async function load() {
   file = $("file").files[0] ?? file;
-  if (!file) return $("file").focus();
+  if (!file) {
+    $("file").focus();
+    return problem(() => t("nothing_to_upload"));
+  }
   loading?.abort();
   const run = (loading = new AbortController());
   [head, rows, current, limit] = [null, [], null, PAGE];
   $("progress").hidden = false;
+  $("rejects").hidden = true;
   $("bar").removeAttribute("value");
   $("bar-text").textContent = "";
   const query = new URLSearchParams({ name: file.name, ...($("column-field").hidden ? {} : { text_column: $("column").value }) });
@@ -120,15 +132,19 @@ async function load() {
   showQueue();
   if (state === "column") {
     $("column").focus();
-    return problem(t("choose_column"));
+    return problem(() => t("choose_column"));
   }
-  if (state === "broken") problem(t("broken_off", { n: rows.length }));
+  if (state?.broken) {
+    const n = rows.length;
+    const { given } = state;
+    problem(() => t("broken_off", { n, reason: given ? wording(given, given.status) : t("unreachable") }), given?.detail);
+  }
   if (head) say(t("rows_read", { n: rows.length }));
 }
 
 async function read(path, run) {
   const response = await send(path, { body: file, type: "application/octet-stream", signal: run.signal });
-  let state = "broken";
+  let state = { broken: true };
   let drawn = 0;
   for await (const line of lines(response)) {
     if (loading !== run) return "old";
@@ -139,7 +155,8 @@ async function read(path, run) {
       $("column-field").hidden = false;
       if (head.text_column === null) return "column";
     } else if (line.done) state = "done";
-    else if (!line.error) {
+    else if (line.error) state = { broken: true, given: line.error };
+    else {
       rows.push(made(line));
       $("bar").max = head.rows;
       $("bar").value = rows.length;

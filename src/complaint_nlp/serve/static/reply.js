@@ -1,7 +1,7 @@
 // The draft of the answer with its check beside it.
 
 import { $, copy, fill, h, problem, say } from "./dom.js";
-import { Refused, post } from "./api.js";
+import { complain, post } from "./api.js";
 import { quoted, t, word } from "./texts.js";
 
 const DRAFTS = ["first_reply", "apology_letter", "progress_note", "follow_up_message"];
@@ -66,13 +66,11 @@ async function check() {
   running = new AbortController();
   try {
     last = await post("v1/check-reply", { reply: $("reply").value, message: report.text }, running.signal);
-    problem("");
+    problem(null);
     showReview();
     say(t("checked", { score: last.score, n: last.findings.length }), "check-said");
   } catch (error) {
-    if (error.name === "AbortError") return;
-    if (!(error instanceof Refused)) throw error;
-    problem(error.message);
+    if (error.name !== "AbortError") complain(error);
   }
 }
 

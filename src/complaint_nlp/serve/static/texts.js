@@ -23,6 +23,7 @@ export function word(group, name, values = {}) {
 }
 
 export const t = (name, values) => word("interface", name, values);
+export const statusWords = (status) => word("statuses", status, { limit: number(setup.max_chars) });
 export const taskName = (task) => word("tasks", task);
 export const labelName = (task, value) => {
   const key = `${task}.${value}`;
@@ -35,6 +36,7 @@ export function listed(items) {
 }
 
 export const quoted = (text) => (language === "zh-Hans" || language === "en" ? `“${text}”` : `「${text}」`);
+export const number = (value) => new Intl.NumberFormat(language).format(value);
 export const percent = (share) => `${Math.round(share * 100)}%`;
 
 export function dateTime(iso) {

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from complaint_nlp.classify.linear import HEADS, probabilities_from_margins
+from complaint_nlp.classify.runtime import load_onnxruntime
 from complaint_nlp.train.encoder.batches import batches
 from complaint_nlp.train.encoder.integers import store_integers
 
@@ -102,8 +103,7 @@ def run_onnx(
     model: bytes, data: TokenizedSet, *, padding: int, batch_tokens: int = 4096, output: str = "logits"
 ) -> NDArray[np.float32]:
     """Return (texts, outputs) logits of an exported model, or another of its outputs that has a row per text."""
-    import onnxruntime
-
+    onnxruntime = load_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     session: Any = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
