@@ -104,7 +104,7 @@ class LengthFinder:
             rf"(?=[好几数多来余个半\s\d{NUMERALS}{first_of(file.units)}])"
             rf"(?P<some>(?:好)?几|好多|数|多)?(?<![\d.])"
             rf"(?:(?P<n>{COUNT})(?:\s?[-~到至、]\s?(?P<to>{COUNT}))?)?(?P<rough>[多几来余])?\s?(?P<ge>个)?(?P<half>半|多)?\s?"
-            rf"(?P<u>{units})(?P<more>半|多)?"
+            rf"(?P<u>{units})(?!(?<=周)年)(?P<more>半|多)?"  # 五周年 is an anniversary
         )
         self._half = re.compile(either(file.half_words))
         self._fixed_after = re.compile(either(file.duration_not_after))
@@ -147,6 +147,8 @@ class LengthFinder:
         if match["rough"] or "多" in (match["half"], match["more"]):
             details["approximate"] = "yes"
         half = "半" in (match["half"], match["more"])
+        if match["ge"] and match["half"] == "半" and unit.iso == "D":  # 两个半天: two times half a day
+            return Length(start, end, {"H": 12 * low}, details)
         if high is not None:
             details["max"] = _iso(_measured(high, unit.iso, half=half)) or ""
         return Length(start, end, _measured(low, unit.iso, half=half), details)

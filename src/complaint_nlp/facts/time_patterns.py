@@ -34,6 +34,12 @@ def _not_before(words: Iterable[str]) -> str:
     return "".join(f"(?<!{re.escape(word)})" for word in words)
 
 
+def _whole_day(file: TimesFile) -> str:
+    """Return what stands where a day or a year begins: 前 and 后 may be the end of 之前, 以后 or 从前."""
+    since = rf"(?<=从)(?=前[天日年](?:{either(file.since_day)}|\s?{_MONTH}月))"
+    return rf"(?:(?![前后])|{_not_before(file.not_before_day)}|{since})"
+
+
 # what the slower patterns need: a number before or behind a word of the calendar
 _NUMBER = rf"[\d{NUMERALS}]"
 _YEAR_NUMBER, _MONTH_NUMBER, _DAY_NUMBER = rf"{_NUMBER}\s?年", rf"{_NUMBER}\s?月", rf"{_NUMBER}\s?[日号]"
@@ -100,7 +106,7 @@ def _date_patterns(file: TimesFile) -> Iterator[_Row]:
     )
     yield "月", rf"(?P<shift>{either(file.months)})一?个?月份?(?:{edge})?{no_month}", pieces.read_shifted_month
     years = either(file.years)
-    yield years, rf"{_not_before(file.not_before_day)}(?P<shift>{years})(?:{edge})?", pieces.read_shifted_year
+    yield years, rf"{_whole_day(file)}(?P<shift>{years})(?:{edge})?", pieces.read_shifted_year
     yield rf"[年月]{edge}", rf"(?<![{numeral}个])(?P<unit>[年月]){edge}", pieces.read_edge_alone
 
 
@@ -117,8 +123,8 @@ def _week_and_day_patterns(file: TimesFile) -> Iterator[_Row]:
     yield r"[(（\[]", rf"\s?[(（\[](?:{week})?{weekday}[)）\]]", pieces.read_note
     names = either([*file.holidays, *file.moon_holidays])
     yield _ALWAYS, rf"(?P<name>{names}){_not_after(file.not_after_holiday)}", pieces.read_holiday
-    days, not_before = either(file.days), _not_before(file.not_before_day)
-    yield days, rf"{not_before}(?P<name>{days}){_not_after(file.not_after_day)}", pieces.read_shifted_day
+    days = either(file.days)
+    yield days, rf"{_whole_day(file)}(?P<name>{days}){_not_after(file.not_after_day)}", pieces.read_shifted_day
     yield _ALWAYS, rf"(?P<name>{either(file.day_parts)})", pieces.read_day_part
     yield (
         "前",

@@ -79,6 +79,7 @@ class TimesFile(Strict):
     version: Literal[1]
     days: dict[Text, Shift]
     not_before_day: Words
+    since_day: Words
     not_after_day: Words
     day_parts: dict[Text, DayPart]
     parts: dict[Text, Part]
