@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -12,7 +11,7 @@ import rjieba
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from complaint_nlp.classify.linear import HEADS, head_slices, is_exclusive
-from complaint_nlp.classify.runtime import load_onnxruntime
+from complaint_nlp.classify.runtime import cores, load_onnxruntime
 from complaint_nlp.classify.scores import TokenWeights
 from complaint_nlp.errors import ModelError, validation_problems
 
@@ -140,7 +139,7 @@ class Encoder:
         onnxruntime = load_onnxruntime()
         options = onnxruntime.SessionOptions()
         # a core each for passes side by side: sharing out the small products of one pass costs more than it gains
-        self._workers = threads or _cores()
+        self._workers = threads or cores()
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
@@ -264,11 +263,6 @@ class _Pieces:
             tail = len(ids) - (limit - head)
             return cls([*ids[:head], *ids[tail:]], [*spans[:head], *spans[tail:]], head)
         return cls(ids, spans)
-
-
-def _cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _first_pieces(

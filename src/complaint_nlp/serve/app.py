@@ -9,6 +9,7 @@ from fastapi import APIRouter, FastAPI
 
 from complaint_nlp import __version__
 from complaint_nlp.analyzer import Analyzer
+from complaint_nlp.classify.runtime import cores
 from complaint_nlp.playbook.reply.check import check_reply
 from complaint_nlp.serve.api import add_api
 from complaint_nlp.serve.engine import Engine
@@ -88,7 +89,8 @@ def load_analyzer(settings: Settings) -> Analyzer:
         cases=settings.cases,
         max_chars=settings.max_chars,
         speed=settings.speed,
-        threads=settings.threads,
+        # more passes at a time than there are cores hinder each other
+        threads=settings.threads or max(1, cores() // (settings.concurrency * settings.workers)),
     )
     for example in examples().analyze:
         report = analyzer.analyze(example.body["text"]).masked()

@@ -41,7 +41,9 @@ class Settings(BaseModel):
     corrections: Path | None = Field(
         default=None, description="File that labels corrected on the desk page are added to."
     )
-    threads: int = Field(default=0, ge=0, description="Threads of the encoder; 0 for as many as there are cores.")
+    threads: int = Field(
+        default=0, ge=0, description="Threads of the encoder for a batch; 0 for its share of the cores."
+    )
 
     max_chars: int = Field(default=20_000, ge=1, le=1_000_000, description="Longest message, in characters.")
     max_body_bytes: int = Field(default=1_048_576, ge=1024, description="Largest body of a request for one message.")
