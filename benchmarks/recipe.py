@@ -1,13 +1,13 @@
 """What single steps of the encoder's recipe give, each for itself and small enough for two cores.
 
-    python benchmarks/recipe.py --base ../shared/models/e5-small-zh --data ../shared/data plain plain:seed=1
-    python benchmarks/recipe.py ... plain:pretrain=60000 plain:noise=0.5 plain:balance=0.5 plain:layers=12
+    python benchmarks/recipe.py --base ../shared/models/e5-small-zh --data ../shared/data encoder encoder:seed=1
+    python benchmarks/recipe.py ... encoder:pretrain=60000 encoder:noise=0.5 encoder:layers=12 linear
 
 Every argument is one training: heads fitted, then ``epochs`` passes over ``messages`` of the labelled messages outside
 fold 0, then the messages of fold 0 are ranked: average precision, mean over the values, for fairly drawn real messages,
 our own ones of trades left out whole, and the real ones with noise. ``out=SOURCE`` leaves a source of real messages out
-and ranks these instead; ``out=each`` does so with one after the other. Finished trainings are kept in ``--work`` and
-only printed again.
+and ranks these instead; ``out=each`` does so with one after the other. ``linear`` is the linear model on the same
+messages. Finished trainings are kept in ``--work`` and only printed again.
 
 Settings of a training and what they are when left out: see :class:`Recipe`.
 """
@@ -36,12 +36,16 @@ from complaint_nlp.text import Normalizer
 from complaint_nlp.train.encoder.batches import TokenizedSet, batch_rows, make_batch, pieces_of
 from complaint_nlp.train.encoder.fit import FitOptions, fit, predict_logits, probe
 from complaint_nlp.train.encoder.stages import EncoderOptions, Workshop, read_texts, restore, store
-from complaint_nlp.train.linear import folds_of, targets_of
+from complaint_nlp.train.linear import LinearOptions, fit_linear, folds_of, targets_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from complaint_nlp.train.encoder.network import MultiTaskEncoder
+
+    Answer = Callable[[list[str]], NDArray[np.float32]]
 
 SHOWN = ("intent", "category", "subcategory", "urgency", "emotion_primary", "intensity", "needs", "demands")
 FILLERS = ("嗯", "那个", "就是", "然后", "这个", "就是说", "反正", "其实")
@@ -54,6 +58,7 @@ class Recipe:
     """One training.
 
     Attributes:
+        model: ``encoder`` or ``linear``, which takes only ``seed``, ``messages`` and ``out``.
         seed: of the choice and order of messages, and of dropout.
         layers: of the base, from the first.
         messages: how many labelled messages.
@@ -64,6 +69,7 @@ class Recipe:
         out: source of real messages to leave out.
     """
 
+    model: str = "encoder"
     seed: int = 0
     layers: int = 6
     messages: int = 8000
@@ -75,9 +81,10 @@ class Recipe:
 
     @classmethod
     def parse(cls, text: str) -> Recipe:
-        """Return the recipe of an argument such as ``plain:seed=1:layers=12``."""
+        """Return the recipe of an argument such as ``encoder:seed=1:layers=12``."""
         kinds: dict[str, Any] = {field.name: type(field.default) for field in fields(cls)}
-        given = dict(part.split("=", 1) for part in text.split(":")[1:])
+        model, *rest = text.split(":")
+        given = {"model": model, **dict(part.split("=", 1) for part in rest)}
         return cls(**{name: kinds[name](value) for name, value in given.items()})
 
 
@@ -116,7 +123,7 @@ class Bench:
         self.corpus = sorted((data / "corpus").glob("*.txt.xz"))
         files = [data / "complaints" / "train.jsonl", Path("data/messages.jsonl")]
         self.messages: list[LabelledMessage] = read_labelled(files, split="train")
-        self.texts = [m.text for m in Normalizer().normalize_batch([message.text for message in self.messages])]
+        self.normalized = Normalizer().normalize_batch([message.text for message in self.messages])
         self.targets = targets_of(self.messages)
         self.folds = folds_of(self.messages, 5, 0)
         self.fair = np.array([not m.trade and "likely" not in (m.draw or "") for m in self.messages])
@@ -136,10 +143,15 @@ class Bench:
         options = EncoderOptions(layers=recipe.layers, tuning=tuning, device=self.device)
         return Workshop(self.base, options, self.work, progress=show_progress)
 
-    def set_of(self, shop: Workshop, rows: NDArray[np.int64], noise: float = 0.0, seed: int = 0) -> TokenizedSet:
+    def texts_of(self, rows: NDArray[np.int64], noise: float, seed: int) -> list[str]:
+        """Return normalised messages, a share of them with noise."""
+        texts = [self.normalized[i].text for i in rows.tolist()]
+        return noisy(texts, noise, seed) if noise else texts
+
+    def set_of(self, shop: Workshop, rows: NDArray[np.int64], recipe: Recipe) -> TokenizedSet:
         """Return messages as pieces with what is known of them."""
-        texts = [self.texts[i] for i in rows.tolist()]
-        pieces = pieces_of(shop.tokenizer, noisy(texts, noise, seed) if noise else texts, shop.options.max_tokens)
+        texts = self.texts_of(rows, recipe.noise, recipe.seed)
+        pieces = pieces_of(shop.tokenizer, texts, shop.options.max_tokens)
         values = np.zeros((len(rows), shop.width), dtype=np.float32)
         known = np.zeros(values.shape, dtype=bool)
         width = self.targets.values.shape[1]
@@ -154,23 +166,44 @@ class Bench:
             found: dict[str, dict[str, float]] = json.loads(kept.read_text(encoding="utf-8"))
             return found
         shop = self.shop(recipe)
-        network = self.start(shop, recipe)
         out = self.sources == recipe.out if recipe.out else self.folds == 0
         rows = np.random.default_rng(recipe.seed).permutation(np.flatnonzero(~out))[: recipe.messages]
-        data = self.set_of(shop, rows, recipe.noise, recipe.seed)
-        options = shop.options.tuning
-        probe(network, data, padding=shop.padding, seed=recipe.seed, device=self.device)
-        fit(network, data, options, padding=shop.padding, progress=show_progress, device=self.device)
+        answer = self.linear(recipe, rows) if recipe.model == "linear" else self.encoder(shop, recipe, rows)
         tests = {recipe.out: (out & self.fair, 0.0)} if recipe.out else {}
         if not recipe.out:
             tests = {"real": (out & self.fair, 0.0), "own": (out & self.own, 0.0), "noisy": (out & self.fair, 1.0)}
         figures = {}
         for title, (chosen, noise) in tests.items():
-            test = self.set_of(shop, np.flatnonzero(chosen), noise, 1)
-            figures[title] = precisions(predict_logits(network, test, padding=shop.padding, device=self.device), test)
+            test = np.flatnonzero(chosen)
+            logits = answer(self.texts_of(test, noise, 1))
+            figures[title] = precisions(logits, self.targets.values[test], self.targets.known[test])
         kept.write_text(json.dumps(figures), encoding="utf-8")
         torch.compiler.reset()  # what was compiled for this network would stay
         return figures
+
+    def encoder(self, shop: Workshop, recipe: Recipe, rows: NDArray[np.int64]) -> Answer:
+        """Train an encoder on the messages ``rows``."""
+        network = self.start(shop, recipe)
+        data = self.set_of(shop, rows, recipe)
+        probe(network, data, padding=shop.padding, seed=recipe.seed, device=self.device)
+        options = shop.options.tuning
+        fit(network, data, options, padding=shop.padding, progress=show_progress, device=self.device)
+
+        def answer(texts: list[str]) -> NDArray[np.float32]:
+            pieces = pieces_of(shop.tokenizer, texts, shop.options.max_tokens)
+            nothing = np.zeros((len(texts), 1), dtype=np.float32)
+            test = TokenizedSet(pieces, nothing, nothing > 0, nothing[:, 0])
+            return predict_logits(network, test, padding=shop.padding, device=self.device)
+
+        return answer
+
+    def linear(self, recipe: Recipe, rows: NDArray[np.int64]) -> Answer:
+        """Train the linear model on the messages ``rows``."""
+        chosen = rows.tolist()
+        options = LinearOptions(folds=2, seed=recipe.seed)
+        known = [self.normalized[i] for i in chosen]
+        model = fit_linear([self.messages[i] for i in chosen], options, normalized=known)
+        return lambda texts: model.margins(Normalizer().normalize_batch(texts))
 
     def start(self, shop: Workshop, recipe: Recipe) -> MultiTaskEncoder:
         """Return the network before it sees a label."""
@@ -222,15 +255,15 @@ def pretrain(network: MultiTaskEncoder, shop: Workshop, texts: list[str]) -> Non
         show_progress(f"masked pieces, loss {running:.3f}", step, len(plan))
 
 
-def precisions(logits: NDArray[np.float32], data: TokenizedSet) -> dict[str, float]:
+def precisions(logits: NDArray[np.float32], values: NDArray[np.float32], known: NDArray[np.bool_]) -> dict[str, float]:
     """Return by task the average precision, mean over the values that occur."""
     figures = {}
     for name in SHOWN:
         columns, found = head_slices()[name], []
         for column in range(columns.start, columns.start + len(HEADS[name])):
-            right = data.values[data.known[:, column], column] > 0.5
+            right = values[known[:, column], column] > 0.5
             if LEAST <= right.sum() < len(right):
-                found.append(average_precision_score(right, logits[data.known[:, column], column]))
+                found.append(average_precision_score(right, logits[known[:, column], column]))
         figures[name] = float(np.mean(found)) if found else float("nan")
     return figures
 
