@@ -77,7 +77,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
 $(VENV)/.test: $(VENV)/.installed
 	@echo "installing what training and the tests need ..."
 	@$(PIP) install -c constraints.txt -e '.[train,excel,sql,viz,review,serve]' 'psycopg[binary]' \
-		pytest pytest-xdist hypothesis httpx schemathesis playwright nbclient ipykernel nbformat && touch $@
+		pytest pytest-timeout pytest-xdist hypothesis httpx schemathesis playwright nbclient ipykernel nbformat && touch $@
 
 $(VENV)/.lint: $(VENV)/.test
 	@$(PIP) install -c constraints.txt ruff mypy types-PyYAML types-openpyxl && touch $@
@@ -86,7 +86,7 @@ $(VENV)/.lint: $(VENV)/.test
 	@echo "making .venv-pure ..."
 	@$(PYTHON) -m venv .venv-pure
 	@.venv-pure/bin/python -m pip --disable-pip-version-check --quiet install -c constraints.txt \
-		opencc-python-reimplemented ahocorasick_rs numpy pypinyin PyYAML pydantic pytest hypothesis
+		opencc-python-reimplemented ahocorasick_rs numpy pypinyin PyYAML pydantic pytest pytest-timeout hypothesis
 	@.venv-pure/bin/python -m pip --disable-pip-version-check --quiet install --no-deps -e . && touch $@
 
 clean:
