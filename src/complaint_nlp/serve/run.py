@@ -38,9 +38,6 @@ def serve(settings: Settings) -> None:
     from complaint_nlp.serve.logs import log_config
 
     logging.config.dictConfig(log_config(settings.log_level))
-    if threading.current_thread() is threading.main_thread():
-        # until uvicorn takes over: the first process of a container ignores what it has not asked for
-        signal.signal(signal.SIGTERM, _end)
     if settings.host not in _LOOPBACK and not (settings.api_keys or settings.api_key_hashes):
         _LOG.warning("listening beyond this machine without API keys: everybody who reaches it may use it")
     if settings.workers == 1:
@@ -49,8 +46,17 @@ def serve(settings: Settings) -> None:
         _serve_many(settings)
 
 
-def _end(number: int, frame: object) -> None:  # noqa: ARG001 - as signals want
-    sys.exit(128 + number)
+@contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """Let SIGTERM end what is still loading: the first process of a container ignores it unless it asks for it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)  # uvicorn has its own, and sends itself the signal again in the end
 
 
 def check_installed() -> None:
@@ -93,7 +99,8 @@ def _serve_alone(settings: Settings) -> None:
     from complaint_nlp.serve.app import create_app
 
     os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
-    app = create_app(settings)
+    with _ended_by_sigterm():
+        app = create_app(settings)
     _prepare_process(settings)
     uvicorn.Server(uvicorn.Config(app, **server_options(settings))).run()
 
@@ -102,7 +109,7 @@ def _serve_many(settings: Settings) -> None:
     import uvicorn
 
     # what is wrong is said once, before there are processes that would be started again and again
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+    with _ended_by_sigterm(), ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         pool.submit(_try, settings).result()
     with _shared_counts():
         os.environ.update(settings.to_environment())
